@@ -3,8 +3,8 @@
 All measures look at final verses only, in the order they were given:
 
 - *ordered*: the list of predictions equals the expected list.
-- *recall*: walk the expected verses and take the first equal prediction at or after a pointer, which
-  then moves past it; hits / expected.
+- *recall*: walk the expected verses and take the first equal prediction at or after a pointer,
+  which then moves past it; hits / expected.
 - *precision*: predictions so used / all predictions; 0 without predictions.
 - *exact set*: the two lists hold the same verses, order and repetition aside.
 
@@ -23,7 +23,7 @@ Verse = tuple[int, int]
 
 @dataclass(frozen=True, slots=True, order=True)
 class Score:
-    """The measures of one clip, each in 0..1; ordered so that the better answer compares greater."""
+    """The measures of one clip, each in 0..1; the better answer compares greater."""
 
     ordered: float
     recall: float
