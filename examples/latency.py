@@ -14,11 +14,12 @@ import asyncio
 import statistics
 import sys
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from stream import FileSource, Final, Provisional, Recognizer, StreamError
+from stream.replay import recordings
 from stream.sources import Speed
 
 
@@ -51,16 +52,6 @@ async def latencies(recognizer: Recognizer, path: Path, speed: Speed) -> AsyncIt
                 )
 
 
-def recordings(paths: Iterable[Path]) -> list[Path]:
-    """Files, and whatever lies in folders that is not text."""
-    text = {".json", ".jsonl", ".md", ".txt", ".csv", ".py"}
-    found: list[Path] = []
-    for path in paths:
-        inside = sorted(path.iterdir()) if path.is_dir() else [path]
-        found += [p for p in inside if not path.is_dir() or (p.is_file() and p.suffix not in text)]
-    return found
-
-
 def summary(name: str, values: Sequence[float]) -> str:
     if not values:
         return f"{name}: none"
@@ -73,7 +64,7 @@ async def run(paths: Sequence[Path], speed: Speed) -> int:
     recognizer = Recognizer.load()
     collected: list[Latency] = []
     failures = 0
-    for path in recordings(paths):
+    for path in [recording for path in paths for recording in recordings(path)]:
         try:
             async for verse in latencies(recognizer, path, speed):
                 collected.append(verse)
