@@ -27,7 +27,7 @@ from acoustic import Encoder
 from decoders import BeamDecoder, Decoding, exact
 from lm import Priors
 from quran_index import QuranIndex
-from stream import StreamError
+from stream import AudioBlock, StreamError
 from stream.audio import Intake
 from stream.files import decode_file
 
@@ -56,7 +56,7 @@ def log_probs(encoder: Encoder, path: Path) -> LogProbs:
     intake = Intake()
     parts: list[LogProbs] = []
     for block in decode_file(path):
-        if hasattr(block, "samples"):
+        if isinstance(block, AudioBlock):
             parts.append(intake.convert(block)[0])
     samples = np.concatenate([*parts, intake.drain()])
     state = encoder.start()
@@ -150,7 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     table.caption = "times as a share of the audio's; * identical text accepted"
     report: dict[str, Any] = {}
     for name, priors in (("KenLM", Priors.load()), ("uniform", Priors.uniform(index))):
-        beam = BeamDecoder(index, priors)
+        beam = BeamDecoder(index.graph, priors)
         compare(*heard[0], encoder, index, beam, priors)  # compiles
         results = []
         for clip, audio in heard:

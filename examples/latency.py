@@ -64,7 +64,7 @@ async def run(paths: Sequence[Path], speed: Speed) -> int:
     recognizer = Recognizer.load()
     collected: list[Latency] = []
     failures = 0
-    for path in [recording for path in paths for recording in recordings(path)]:
+    for path in [recording for named in paths for recording in recordings(named)]:
         try:
             async for verse in latencies(recognizer, path, speed):
                 collected.append(verse)
