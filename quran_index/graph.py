@@ -1,19 +1,19 @@
 """Everything that can be recited, as one graph of phoneme states in flat numpy arrays.
 
-A state is one occurrence of a phoneme in the text (a *label state*); the CTC blank that may follow it
-is the decoder's business. Each word owns five short chains of states, in this order::
+A state is one occurrence of a phoneme in the text (a *label state*); the CTC blank that may follow
+it is the decoder's business. Each word owns five short chains of states, in this order::
 
     head_joined, head_initial, core, tail_joined, tail_pausal
 
-and is said as one of its heads, the core, one of its tails. Arcs are of two kinds: ``INSIDE`` a breath
-(the next phoneme follows directly, or after blanks) and ``ACROSS`` a pause (from a pausal end to the
-next word's initial start, with at least one blank between). Words read on to the next word of their
-surah; a surah's last word ends there, and going elsewhere is the decoder's jump.
+and is said as one of its heads, the core, one of its tails. Arcs are of two kinds: ``INSIDE`` a
+breath (the next phoneme follows directly, or after blanks) and ``ACROSS`` a pause (from a pausal
+end to the next word's initial start, with at least one blank between). Words read on to the next
+word of their surah; a surah's last word ends there, and going elsewhere is the decoder's jump.
 
 Behind these *linear* states stands a prefix trie over the words' initial spellings, through which a
-decoder enters the text at any word without touching every word: taking a trie path and leaving it for
-a word's linear states passes the same labels as entering at that word's start. A trie node never ends
-a word, so only linear states need to know how words go on.
+decoder enters the text at any word without touching every word: taking a trie path and leaving it
+for a word's linear states passes the same labels as entering at that word's start. A trie node
+never ends a word, so only linear states need to know how words go on.
 
 Built from the packed spellings in a few dozen milliseconds; nothing derived is stored on disk.
 """
@@ -71,13 +71,15 @@ def pack(forms: Sequence[WordForms], symbols: Sequence[str]) -> Spellings:
 class Graph:
     """The states and arcs; W words, S states of which the first ``linear`` are not trie nodes.
 
-    ``label``: int16 [S] symbol of each state (never 0, the blank); ``word``: int32 [S], -1 in the trie.
-    ``succ[succ_offsets[s]:succ_offsets[s + 1]]`` are the states that follow ``s``, and ``arc_kind`` says
-    how. An arc between linear states of different words reads on from one word to the next; an arc from
-    the trie to a linear state enters that state's word.
-    ``word_states``: int32 [W + 1], linear states of word ``w`` are ``word_states[w]:word_states[w + 1]``.
-    ``starts``: linear states that begin a word after a pause; ``starts_joined``: bool [S], those that
-    begin one inside a breath. ``can_end``: bool [S], a breath may stop after this state;
+    ``label``: int16 [S] symbol of each state (never 0, the blank); ``word``: int32 [S], -1 in the
+    trie.
+    ``succ[succ_offsets[s]:succ_offsets[s + 1]]`` are the states that follow ``s``, and ``arc_kind``
+    says how. An arc between linear states of different words reads on from one word to the next; an
+    arc from the trie to a linear state enters that state's word.
+    ``word_states``: int32 [W + 1], linear states of word ``w`` are ``word_states[w]:word_states[w +
+    1]``.
+    ``starts``: linear states that begin a word after a pause; ``starts_joined``: bool [S], those
+    that begin one inside a breath. ``can_end``: bool [S], a breath may stop after this state;
     ``ends_joined``: bool [S], the last state of a word's joined form.
     ``roots``: where an entry begins: trie nodes, and the starts that share no prefix.
     ``trie_words[trie_range[i, 0]:trie_range[i, 1]]`` are the words below trie node ``linear + i``.
@@ -128,13 +130,16 @@ class Graph:
 
     @staticmethod
     def build(
-        spellings: Spellings, symbols: int, first_word: NDArray[np.integer], surah: NDArray[np.integer]
+        spellings: Spellings,
+        symbols: int,
+        first_word: NDArray[np.int32],
+        surah: NDArray[np.int32],
     ) -> Graph:
         """Lay out the graph of a text.
 
-        ``symbols``: how many there are, with the blank. ``first_word``: [V + 1], verse ``v`` is words
-        ``first_word[v]:first_word[v + 1]``. ``surah``: [V]; a verse reads on into the next one of the
-        same surah. ValueError: a word that would be said with no phoneme at all.
+        ``symbols``: how many there are, with the blank. ``first_word``: [V + 1], verse ``v`` is
+        words ``first_word[v]:first_word[v + 1]``. ``surah``: [V]; a verse reads on into the next
+        one of the same surah. ValueError: a word that would be said with no phoneme at all.
         """
         words = len(spellings)
         lengths = spellings.lengths.astype(np.int32)
@@ -198,7 +203,7 @@ def _check(lengths: Ints) -> None:
 
 
 def _openings(lengths: Ints, first: Ints, head: int) -> _Ends:
-    """The states a word may begin with when said with ``head``: (is it so [W], state [W]) choices."""
+    """The states a word may begin with when said with ``head``: choices (whether, state), [W]."""
     no_head = lengths[:, head] == 0
     no_body = no_head & (lengths[:, _CORE] == 0)
     return [
@@ -292,8 +297,8 @@ class _Trie:
     def build(spellings: Spellings, symbols: int, lengths: Ints, first: Ints) -> _Trie:
         """Trie nodes of the prefixes that at least two words share.
 
-        Only prefixes of head and core count, and of those only states after which the word certainly
-        goes on: the last one only where both tails say something more.
+        Only prefixes of head and core count, and of those only states after which the word
+        certainly goes on: the last one only where both tails say something more.
         """
         words, linear = len(lengths), len(spellings.codes)
         bits = max(1, int(symbols - 1).bit_length())
@@ -303,7 +308,8 @@ class _Trie:
         goes_on = (lengths[:, _TAIL_JOINED] > 0) & (lengths[:, _TAIL_PAUSAL] > 0)
         within = np.minimum(np.where(goes_on, body, body - 1), depth).clip(0)
 
-        # Each word's prefix packed into one integer, first phoneme highest; sorting groups prefixes.
+        # Each word's prefix packed into one integer, first phoneme highest; sorting groups
+        # prefixes.
         codes = np.append(spellings.codes, np.zeros(depth, np.int16)).astype(np.int64)
         key = np.zeros(words, np.int64)
         for d in range(depth):

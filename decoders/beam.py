@@ -1,0 +1,648 @@
+"""The live decoder: token passing over active states only, one chunk of frames at a time.
+
+The path model, the scores and the order of ties are path.py's; with nothing pruned the result is
+the exact decoder's to the bit. Words are entered through the graph's prefix trie: a token in the
+trie does not know its word yet, and is compared with others by its score plus the best ``entry``
+prior below its node. Pruning keeps, per frame, tokens within ``beam`` nats of the best and at most
+``max_active`` states.
+
+History is kept per run, not per frame. Leaving a run takes its best end only, so each frame needs
+at most one record of what came before the runs entered in it; a token carries its record and its
+entry word. Records that every surviving token shares are turned into settled runs, and unreachable
+ones are dropped, so memory does not grow with the length of the stream.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from decoders.path import DEAD, SCALE, Decoding, PathPriors, Run, Weights, relative
+from quran_index.graph import ACROSS, Graph
+
+Ints = NDArray[np.int32]
+
+CANDIDATES = 20
+"""How many verses a `Partial` lists."""
+
+_REBASE = -(2**24)  # scores are brought back to 0 when the best is this low
+
+_FEW = 64  # a trie token counts for the verses below its node if there are at most so many words
+
+# Columns of a row of tokens: a state, the token in its label and the one in its blank. A token is
+# its score, its record, and its entry word (-1 in the trie); SINCE is the frame that entered the
+# blank.
+_STATE, _HELD, _HELD_RECORD, _HELD_ENTRY, _BLANK, _BLANK_RECORD, _BLANK_ENTRY, _SINCE = range(8)
+
+# Columns of a record: the frame in which runs were entered, and the run before them (none: its
+# record is -1): its record, entry word, last word, end frame, and the score at its end.
+_FRAME, _BEFORE, _BEFORE_ENTRY, _BEFORE_LAST, _BEFORE_END, _BEFORE_SCORE = range(6)
+
+# Scalars of a stream. GATE_*: the run that would be left if a run were entered in the next frame.
+_ROWS, _BEST, _SILENCE, _OFFSET, _FRAMES, _RECORDS = range(6)
+_GATE, _GATE_RECORD, _GATE_ENTRY, _GATE_LAST, _GATE_END = range(6, 11)
+_SCALARS = 11
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """What the decoder believes after ``frames`` frames.
+
+    ``score`` is the best path's log-likelihood ratio to the free symbol loop, priors included, in
+    nats; ``background`` is that loop's own log score over the same frames.
+    ``best``: the best path; the last run is where it is now, its ``last_word`` the current word.
+    ``entering``: the best path has since left that run for a word not yet known.
+    ``settled``: so many leading runs cannot change any more, and of the next one the entry and the
+    words before ``settled_word`` cannot (-1: it may still change altogether). ``pause``: frames
+    since the best path ended its current word's pausal form and fell silent; 0: it has not.
+    ``candidates``: (verse, score) of the best path in each verse, best first; at most 20. Words
+    just being entered count if their beginning leaves few choices.
+    ``active``: number of active states.
+    """
+
+    frames: int
+    score: float
+    background: float
+    best: tuple[Run, ...]
+    entering: bool
+    settled: int
+    settled_word: int
+    pause: int
+    candidates: tuple[tuple[int, float], ...]
+    active: int
+
+
+class _Net(NamedTuple):
+    """The graph as the inner loop wants it; trie rows have their exits sorted by falling weight."""
+
+    linear: int
+    label: NDArray[np.int16]
+    word: Ints
+    offsets: Ints
+    succ: Ints
+    kind: NDArray[np.int8]
+    weight: Ints
+    ahead: Ints
+    entry: Ints
+    stop: Ints
+    can_end: NDArray[np.bool_]
+    roots: Ints
+    trie_words: Ints
+    trie_range: Ints
+    verse_of_word: Ints
+
+
+@dataclass(slots=True)
+class BeamState:
+    """One stream's tokens and history; only `BeamDecoder` reads or changes it.
+
+    The token arrays have room for every state, but only pages that were ever used take memory.
+    """
+
+    rows: Ints
+    spare: Ints
+    slot: Ints
+    records: NDArray[np.int64]
+    scalars: NDArray[np.int64]
+    background: float = 0.0
+    settled: list[Run] = field(default_factory=list)
+    settled_word: int = -1
+
+
+class BeamDecoder:
+    """Immutable; one serves any number of streams."""
+
+    def __init__(
+        self, graph: Graph, priors: PathPriors, *, beam: float = 20.0, max_active: int = 4000
+    ) -> None:
+        """Keep tokens within ``beam`` nats of the best, and ``max_active`` states at most."""
+        weights = Weights.of(graph, priors)
+        succ, weight = _sort_exits(graph, weights)
+        self._symbols = graph.symbols
+        self._jump = weights.jump
+        self._cut = weights.cut
+        self._beam = int(min(beam * SCALE, -DEAD // 2))
+        self._max_active = max_active
+        self._net = _Net(
+            linear=graph.linear,
+            label=graph.label,
+            word=graph.word,
+            offsets=graph.succ_offsets,
+            succ=succ,
+            kind=graph.arc_kind,
+            weight=weight,
+            ahead=graph.trie_max(weights.entry),
+            entry=weights.entry,
+            stop=weights.stop(graph),
+            can_end=graph.can_end,
+            roots=graph.roots,
+            trie_words=graph.trie_words,
+            trie_range=graph.trie_range,
+            verse_of_word=graph.verse_of_word,
+        )
+
+    def start(self) -> BeamState:
+        """A new stream, in silence."""
+        states = len(self._net.label)
+        scalars = np.zeros(_SCALARS, np.int64)
+        scalars[_GATE_RECORD] = -1
+        return BeamState(
+            rows=np.empty((states, 8), np.int32),
+            spare=np.empty((states, 8), np.int32),
+            slot=np.zeros(states, np.int32),
+            records=np.zeros((256, 6), np.int64),
+            scalars=scalars,
+        )
+
+    def advance(self, state: BeamState, log_probs: NDArray[np.float32]) -> None:
+        """Take in the next frames, [T, symbols]. ValueError: the wrong shape, or NaN."""
+        scores, background = relative(log_probs, self._symbols)
+        needed = int(state.scalars[_RECORDS]) + len(scores) + 1
+        if needed > len(state.records):
+            grown = np.zeros((2 * needed, 6), np.int64)
+            grown[: len(state.records)] = state.records
+            state.records = grown
+        flipped = _advance(
+            self._net,
+            state.rows,
+            state.spare,
+            state.slot,
+            state.records,
+            state.scalars,
+            scores,
+            self._beam,
+            self._max_active,
+            self._jump,
+        )
+        if flipped:
+            state.rows, state.spare = state.spare, state.rows
+        state.background += background
+        root, entry, word = _settle(self._net, state.rows, state.records, state.scalars)
+        state.settled += self._before(state, root)
+        state.settled_word = word if entry >= 0 else -1
+        _compact(state.rows, state.records, state.scalars, root)
+
+    def partial(self, state: BeamState) -> Partial:
+        """The present belief; costs about as much as a frame."""
+        net, scalars = self._net, state.scalars
+        frames, offset = int(scalars[_FRAMES]), int(scalars[_OFFSET])
+        by_verse = np.full(int(net.verse_of_word[-1]) + 1, DEAD, np.int32)
+        row, in_blank, best = _survey(net, state.rows, scalars, by_verse)
+        verses = np.flatnonzero(by_verse > DEAD)
+        top = verses[np.argsort(-by_verse[verses], kind="stable")[:CANDIDATES]]
+        runs = list(state.settled)
+        entering, pause = False, 0
+        if row >= 0:
+            at, *tokens, since = (int(x) for x in state.rows[row])
+            token, record, entry = tokens[3:] if in_blank else tokens[:3]
+            runs += self._before(state, record)
+            entering = at >= net.linear
+            if not entering:
+                ended = in_blank and bool(net.can_end[at])
+                pause = frames - since if ended else 0
+                start, *_, score_before = (int(x) for x in state.records[record])
+                score = (offset + token - score_before) / SCALE
+                runs.append(Run(entry, int(net.word[at]), start, frames - pause, score))
+        return Partial(
+            frames=frames,
+            score=(offset + best) / SCALE,
+            background=state.background,
+            best=tuple(runs),
+            entering=entering,
+            settled=len(state.settled),
+            settled_word=state.settled_word,
+            pause=pause,
+            candidates=tuple((int(v), (offset + int(by_verse[v])) / SCALE) for v in top),
+            active=int(scalars[_ROWS]),
+        )
+
+    def finish(self, state: BeamState) -> Decoding:
+        """The best path if the stream ended here; the state stays usable."""
+        offset = int(state.scalars[_OFFSET])
+        score, record, entry, last, end = _finish(self._net, state.rows, state.scalars, self._cut)
+        runs = list(state.settled)
+        if record >= 0:
+            runs += self._before(state, record)
+            start, *_, score_before = (int(x) for x in state.records[record])
+            runs.append(Run(entry, last, start, end, (offset + score - score_before) / SCALE))
+        total = state.background + (offset + score) / SCALE
+        return Decoding(total, state.background, tuple(runs))
+
+    @staticmethod
+    def _before(state: BeamState, record: int) -> list[Run]:
+        """The runs before those entered at ``record``, as far back as records go."""
+        runs: list[Run] = []
+        while record >= 0:
+            _, before, entry, last, end, score = (int(x) for x in state.records[record])
+            if before >= 0:
+                start, *_, score_before = (int(x) for x in state.records[before])
+                runs.append(Run(entry, last, start, end, (score - score_before) / SCALE))
+            record = before
+        return runs[::-1]
+
+
+def _sort_exits(graph: Graph, weights: Weights) -> tuple[Ints, Ints]:
+    """``succ`` and arc weights, trie nodes' children first and their exits by falling weight."""
+    first = graph.succ_offsets[graph.linear]
+    succ, weight = graph.succ.copy(), weights.arc.copy()
+    sizes = np.diff(graph.succ_offsets[graph.linear :])
+    source = np.repeat(np.arange(len(sizes)), sizes)
+    exits = succ[first:] < graph.linear
+    order = first + np.lexsort((-weight[first:], exits, source))
+    succ[first:], weight[first:] = succ[order], weight[order]
+    return succ, weight
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _beats(score, record, entry, other_score, other_record, other_entry):  # type: ignore[no-untyped-def]
+    """Whether a token is better than another one in the same place."""
+    if score != other_score:
+        return score > other_score
+    if record != other_record:
+        return record < other_record
+    return entry < other_entry
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _offer(rows, slot, count, state, score, record, entry):  # type: ignore[no-untyped-def]
+    """Put a token into the label of ``state`` unless a better one is there; the number of rows."""
+    i = slot[state]
+    if i < count and rows[i, _STATE] == state:
+        held = rows[i, _HELD]
+        if held == DEAD or _beats(
+            score, record, entry, held, rows[i, _HELD_RECORD], rows[i, _HELD_ENTRY]
+        ):
+            rows[i, _HELD] = score
+            rows[i, _HELD_RECORD] = record
+            rows[i, _HELD_ENTRY] = entry
+        return count
+    slot[state] = count
+    rows[count, _STATE] = state
+    rows[count, _HELD] = score
+    rows[count, _HELD_RECORD] = record
+    rows[count, _HELD_ENTRY] = entry
+    rows[count, _BLANK] = DEAD
+    return count + 1
+
+
+@njit(cache=True, nogil=True)
+def _advance(  # type: ignore[no-untyped-def]
+    net, rows, spare, slot, records, scalars, scores, beam, max_active, jump
+):
+    """Take in frames of relative scores [T, symbols]; whether the rows ended up in ``spare``."""
+    old, new = rows, spare
+    for f in range(len(scores)):
+        _frame(net, old, new, slot, records, scalars, scores[f], beam, max_active, jump)
+        old, new = new, old
+    return len(scores) % 2 == 1
+
+
+@njit(cache=True, nogil=True)
+def _frame(  # type: ignore[no-untyped-def]
+    net, old, new, slot, records, scalars, emit, beam, max_active, jump
+):
+    count = 0
+    active = scalars[_ROWS]
+    silence = max(scalars[_SILENCE] + emit[0], DEAD)
+    best = silence  # of the new frame so far; whatever is below best - beam can be left out
+
+    # Tokens that stay where they are: in their label, or in the blank after it.
+    for i in range(active):
+        state = old[i, _STATE]
+        ahead = net.ahead[state - net.linear] if state >= net.linear else 0
+        held, blank = old[i, _HELD], old[i, _BLANK]
+        record, entry, since = old[i, _BLANK_RECORD], old[i, _BLANK_ENTRY], old[i, _SINCE]
+        if held > DEAD:
+            by, begun = old[i, _HELD_RECORD], old[i, _HELD_ENTRY]
+            if blank == DEAD or _beats(held, by, begun, blank, record, entry):
+                blank, record, entry, since = held, by, begun, scalars[_FRAMES]
+            held += emit[net.label[state]]
+        blank += emit[0]
+        key = max(held, blank) + ahead
+        if key < best - beam:
+            continue
+        best = max(best, key)
+        slot[state] = count
+        new[count, _STATE] = state
+        new[count, _HELD] = held
+        new[count, _HELD_RECORD] = old[i, _HELD_RECORD]
+        new[count, _HELD_ENTRY] = old[i, _HELD_ENTRY]
+        new[count, _BLANK] = blank
+        new[count, _BLANK_RECORD] = record
+        new[count, _BLANK_ENTRY] = entry
+        new[count, _SINCE] = since
+        count += 1
+
+    # Tokens that move on, those of the leading state first, which makes the bound tight early.
+    for turn in range(active):
+        i = turn
+        if turn == 0:
+            i = scalars[_BEST]
+        elif turn == scalars[_BEST]:
+            i = 0
+        state = old[i, _STATE]
+        label = net.label[state]
+        blank, blank_record, blank_entry = (
+            old[i, _BLANK],
+            old[i, _BLANK_RECORD],
+            old[i, _BLANK_ENTRY],
+        )
+        either, record, entry = blank, blank_record, blank_entry
+        held, by, begun = old[i, _HELD], old[i, _HELD_RECORD], old[i, _HELD_ENTRY]
+        if held > DEAD and (blank == DEAD or _beats(held, by, begun, blank, record, entry)):
+            either, record, entry = held, by, begun
+        for a in range(net.offsets[state], net.offsets[state + 1]):
+            target = net.succ[a]
+            leaves_trie = state >= net.linear > target
+            if leaves_trie and either + net.weight[a] < best - beam:
+                break
+            symbol = net.label[target]
+            if net.kind[a] == ACROSS or symbol == label:
+                if blank == DEAD:
+                    continue
+                score, by, word = blank, blank_record, blank_entry
+            else:
+                score, by, word = either, record, entry
+            score += net.weight[a] + emit[symbol]
+            key = score + (net.ahead[target - net.linear] if target >= net.linear else 0)
+            if key < best - beam:
+                continue
+            best = max(best, key)
+            if leaves_trie:
+                word = net.word[target]
+            count = _offer(new, slot, count, target, score, by, word)
+
+    # Runs that are entered now, from silence or out of the run that can best be left.
+    entered = -1
+    for r in range(len(net.roots)):
+        root = net.roots[r]
+        score = scalars[_GATE] + emit[net.label[root]]
+        word = -1
+        key = score
+        if root < net.linear:
+            word = net.word[root]
+            score += net.entry[word]
+            key = score
+        else:
+            key += net.ahead[root - net.linear]
+        if key < best - beam:
+            continue
+        best = max(best, key)
+        if entered < 0:
+            entered = scalars[_RECORDS]
+            scalars[_RECORDS] += 1
+            _record(records[entered], scalars, jump)
+        count = _offer(new, slot, count, root, score, entered, word)
+
+    floor = best - beam
+    if silence < floor:
+        silence = DEAD
+    count = _prune(net, new, count, floor)
+    if count > max_active:
+        count = _prune(net, new, count, _cut(net, new, count, best, beam, max_active))
+
+    # The lead, and the gate for the next frame.
+    top, lead = DEAD, 0
+    leaving, last, end = DEAD, -1, 0
+    gate_record, gate_entry = -1, -1
+    for i in range(count):
+        state, blank = new[i, _STATE], new[i, _BLANK]
+        key = max(new[i, _HELD], blank)
+        if state >= net.linear:
+            key += net.ahead[state - net.linear]
+        if key > top:
+            top, lead = key, i
+        if state >= net.linear or blank == DEAD:
+            continue
+        score, record, entry = blank + net.stop[state], new[i, _BLANK_RECORD], new[i, _BLANK_ENTRY]
+        word, since = net.word[state], new[i, _SINCE]
+        if score == leaving and record == gate_record and entry == gate_entry:
+            if word > last or (word == last and since >= end):
+                continue
+        elif not _beats(score, record, entry, leaving, gate_record, gate_entry):
+            continue
+        leaving, gate_record, gate_entry, last, end = score, record, entry, word, since
+    if leaving + jump > silence:
+        scalars[_GATE] = leaving + jump
+        scalars[_GATE_RECORD], scalars[_GATE_ENTRY] = gate_record, gate_entry
+        scalars[_GATE_LAST], scalars[_GATE_END] = last, end
+    else:
+        scalars[_GATE], scalars[_GATE_RECORD] = silence, -1
+
+    scalars[_ROWS], scalars[_BEST], scalars[_SILENCE] = count, lead, silence
+    scalars[_FRAMES] += 1
+    if best < _REBASE:
+        scalars[_OFFSET] += best
+        scalars[_GATE] -= best
+        if silence > DEAD:
+            scalars[_SILENCE] -= best
+        for i in range(count):
+            if new[i, _HELD] > DEAD:
+                new[i, _HELD] -= best
+            if new[i, _BLANK] > DEAD:
+                new[i, _BLANK] -= best
+
+
+@njit(cache=True, nogil=True)
+def _record(record, scalars, jump):  # type: ignore[no-untyped-def]
+    """Write down the gate: what was before the runs that are entered in this frame."""
+    record[_FRAME] = scalars[_FRAMES]
+    record[_BEFORE] = scalars[_GATE_RECORD]
+    if scalars[_GATE_RECORD] >= 0:
+        record[_BEFORE_ENTRY] = scalars[_GATE_ENTRY]
+        record[_BEFORE_LAST] = scalars[_GATE_LAST]
+        record[_BEFORE_END] = scalars[_GATE_END]
+        record[_BEFORE_SCORE] = scalars[_OFFSET] + scalars[_GATE] - jump
+    else:
+        record[_BEFORE_ENTRY] = record[_BEFORE_LAST] = record[_BEFORE_END] = -1
+        record[_BEFORE_SCORE] = 0
+
+
+@njit(cache=True, nogil=True)
+def _prune(net, rows, count, floor):  # type: ignore[no-untyped-def]
+    """Drop tokens below ``floor`` and close the gaps; the new number of rows."""
+    kept = 0
+    for i in range(count):
+        state = rows[i, _STATE]
+        least = floor - (net.ahead[state - net.linear] if state >= net.linear else 0)
+        held, blank = rows[i, _HELD] >= least, rows[i, _BLANK] >= least
+        if not held and not blank:
+            continue
+        if kept < i:
+            rows[kept] = rows[i]
+        if not held:
+            rows[kept, _HELD] = DEAD
+        if not blank:
+            rows[kept, _BLANK] = DEAD
+        kept += 1
+    return kept
+
+
+@njit(cache=True, nogil=True)
+def _cut(net, rows, count, best, beam, max_active):  # type: ignore[no-untyped-def]
+    """The least of 256 scores from best to best - beam that leaves ``max_active`` rows."""
+    steps = 256
+    rung = beam // steps + 1
+    histogram = np.zeros(steps + 1, np.int64)
+    for i in range(count):
+        state = rows[i, _STATE]
+        key = max(rows[i, _HELD], rows[i, _BLANK])
+        if state >= net.linear:
+            key += net.ahead[state - net.linear]
+        histogram[(best - key) // rung] += 1
+    kept = histogram[0]
+    depth = 1
+    while depth < steps and kept + histogram[depth] <= max_active:
+        kept += histogram[depth]
+        depth += 1
+    return best - rung * depth + 1
+
+
+@njit(cache=True, nogil=True)
+def _settle(net, rows, records, scalars):  # type: ignore[no-untyped-def]
+    """The latest record that every token's history passes (or -1); of the runs entered there, the
+    entry word if all agree (or -1) and the least word reached."""
+    count = scalars[_RECORDS]
+    if scalars[_SILENCE] > DEAD or count == 0:
+        return -1, -1, -1
+    unset = -2
+    entry_at = np.full(count, unset, np.int64)
+    word_at = np.full(count, np.int64(2**31), np.int64)
+    passed = np.zeros(count, np.bool_)
+    open_paths = 0
+    for i in range(scalars[_ROWS]):
+        word = net.word[rows[i, _STATE]]
+        for column in (_HELD, _BLANK):
+            if rows[i, column] > DEAD:
+                record, entry = rows[i, column + 1], rows[i, column + 2]
+                if not passed[record]:
+                    passed[record] = True
+                    open_paths += 1
+                if entry_at[record] == unset:
+                    entry_at[record] = entry
+                elif entry_at[record] != entry:
+                    entry_at[record] = -1
+                word_at[record] = min(word_at[record], word)
+    for record in range(count - 1, -1, -1):
+        if not passed[record]:
+            continue
+        if open_paths == 1:
+            return record, entry_at[record], word_at[record]
+        before = records[record, _BEFORE]
+        if before < 0:
+            break
+        if passed[before]:
+            open_paths -= 1
+        passed[before] = True
+        entry = records[record, _BEFORE_ENTRY]
+        if entry_at[before] == unset:
+            entry_at[before] = entry
+        elif entry_at[before] != entry:
+            entry_at[before] = -1
+        word_at[before] = min(word_at[before], records[record, _BEFORE_LAST])
+    return -1, -1, -1
+
+
+@njit(cache=True, nogil=True)
+def _compact(rows, records, scalars, root):  # type: ignore[no-untyped-def]
+    """Forget what was before ``root`` and the records no token can reach."""
+    count = scalars[_RECORDS]
+    wanted = np.zeros(count, np.bool_)
+    for i in range(scalars[_ROWS]):
+        for column in (_HELD, _BLANK):
+            if rows[i, column] > DEAD:
+                wanted[rows[i, column + 1]] = True
+    if root >= 0:
+        records[root, _BEFORE] = -1
+    place = np.full(count, -1, np.int64)
+    for record in range(count - 1, -1, -1):
+        if wanted[record] and records[record, _BEFORE] >= 0:
+            wanted[records[record, _BEFORE]] = True
+    kept = 0
+    for record in range(count):
+        if wanted[record]:
+            place[record] = kept
+            records[kept] = records[record]
+            if records[kept, _BEFORE] >= 0:
+                records[kept, _BEFORE] = place[records[kept, _BEFORE]]
+            kept += 1
+    for i in range(scalars[_ROWS]):
+        for column in (_HELD, _BLANK):
+            if rows[i, column] > DEAD:
+                rows[i, column + 1] = place[rows[i, column + 1]]
+    if scalars[_GATE_RECORD] >= 0:
+        scalars[_GATE_RECORD] = place[scalars[_GATE_RECORD]]
+    scalars[_RECORDS] = kept
+
+
+@njit(cache=True, nogil=True)
+def _survey(net, rows, scalars, by_verse):  # type: ignore[no-untyped-def]
+    """The best token (row, or -1 in silence; whether in the blank; score with what lies ahead), and
+    the best score in each verse, put into ``by_verse``."""
+    best, row, in_blank = scalars[_SILENCE], -1, False
+    record, entry, at = -1, -1, -1
+    for i in range(scalars[_ROWS]):
+        state = rows[i, _STATE]
+        score = max(rows[i, _HELD], rows[i, _BLANK])
+        ahead = 0
+        if state < net.linear:
+            verse = net.verse_of_word[net.word[state]]
+            by_verse[verse] = max(by_verse[verse], score)
+        else:
+            ahead = net.ahead[state - net.linear]
+            low, high = net.trie_range[state - net.linear]
+            if high - low <= _FEW:
+                for k in range(low, high):
+                    word = net.trie_words[k]
+                    verse = net.verse_of_word[word]
+                    by_verse[verse] = max(by_verse[verse], score + net.entry[word])
+        for column in (_HELD, _BLANK):
+            if rows[i, column] == DEAD:
+                continue
+            key, by, word = rows[i, column] + ahead, rows[i, column + 1], rows[i, column + 2]
+            if _beats(key, by, word, best, record, entry) or (
+                key == best and by == record and word == entry and state < at
+            ):
+                best, row, in_blank = key, i, column == _BLANK
+                record, entry, at = by, word, state
+    return row, in_blank, best
+
+
+@njit(cache=True, nogil=True)
+def _finish(net, rows, scalars, cut):  # type: ignore[no-untyped-def]
+    """The best end: its score, record (-1: only silence), entry word, last word and end frame."""
+    frames = scalars[_FRAMES]
+    best, record, entry, last, end = scalars[_SILENCE], np.int64(-1), -1, -1, np.int64(0)
+    for i in range(scalars[_ROWS]):
+        state = rows[i, _STATE]
+        in_trie = state >= net.linear
+        low, high = np.int32(0), np.int32(1)
+        if in_trie:
+            low, high = net.trie_range[state - net.linear]
+        for column in (_HELD, _BLANK):
+            if rows[i, column] == DEAD:
+                continue
+            by = np.int64(rows[i, column + 1])
+            stopped = frames
+            if not in_trie and column == _BLANK and net.can_end[state]:
+                stopped = np.int64(rows[i, _SINCE])
+            for k in range(low, high):
+                if in_trie:
+                    word = net.trie_words[k]
+                    begun, score = word, rows[i, column] + net.entry[word] + cut
+                else:
+                    word = net.word[state]
+                    begun, score = rows[i, column + 2], rows[i, column] + net.stop[state]
+                if score < best or (score == best and record < 0):
+                    continue
+                if score == best and by == record and begun == entry:
+                    if word > last or (word == last and stopped >= end):
+                        continue
+                elif not _beats(score, by, begun, best, record, entry):
+                    continue
+                best, record, entry, last, end = score, by, begun, word, stopped
+    return best, record, entry, last, end
