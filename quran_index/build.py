@@ -13,8 +13,9 @@ import unicodedata
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import astuple
+from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -29,17 +30,26 @@ ISTIADHA_PLAIN = "أعوذ بالله من الشيطان الرجيم"
 
 
 def phonetic_words(surah: int) -> list[list[str]]:
-    """The words of each verse of a surah as quran-transcript writes them, divided as in the index."""
+    """The words of each verse of a surah as quran-transcript spells them, divided as here."""
     from quran_transcript import Aya
 
+    # Every Aya reads the library's whole text again unless it is handed on.
+    text = _library_text()
+    ayahs = Aya(surah, 1, quran_dict=text).get().num_ayat_in_sura
     verses = [
-        list(Aya(surah, ayah).get().uthmani_words)
-        for ayah in range(1, Aya(surah, 1).get().num_ayat_in_sura + 1)
+        list(Aya(surah, ayah, quran_dict=text).get().uthmani_words) for ayah in range(1, ayahs + 1)
     ]
     if surah == 15:
         # The mushaf writes the first two words of 15:7 as one.
         verses[6] = [" ".join(verses[6][:2]), *verses[6][2:]]
     return verses
+
+
+@cache
+def _library_text() -> Any:
+    from quran_transcript import Aya
+
+    return Aya(1, 1).quran_dict
 
 
 def surah_forms(surah: int) -> list[list[WordForms]]:
@@ -66,10 +76,7 @@ def all_forms() -> list[WordForms]:
     surahs = [*range(1, SURAHS + 1), 0]
     with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
         return [
-            forms
-            for verses in pool.map(surah_forms, surahs)
-            for verse in verses
-            for forms in verse
+            forms for verses in pool.map(surah_forms, surahs) for verse in verses for forms in verse
         ]
 
 
@@ -86,6 +93,7 @@ def build(forms: Sequence[WordForms]) -> dict[str, npt.NDArray[np.generic]]:
     mushaf = Mushaf.hafs()
     document = mushaf._doc
     words = [*mushaf.words, *ISTIADHA_DISPLAY.split()]
+    first_word = [*document["ayah_starts"], len(mushaf.words), len(words)]
     plain = [
         modern or plain_spelling(word)
         for word, modern in zip(mushaf.words, document["rasm_imlai"], strict=True)
@@ -114,7 +122,7 @@ def build(forms: Sequence[WordForms]) -> dict[str, npt.NDArray[np.generic]]:
     surahs = document["surahs"]
     return {
         "alphabet": _blob(alphabet),
-        "first_word": np.array([*document["ayah_starts"], len(mushaf.words), len(words)], np.uint32),
+        "first_word": np.array(first_word, np.uint32),
         "surah_sizes": np.array([s["ayah_count"] for s in surahs], np.uint16),
         "surah_names": _blob("\n".join(f"{s['name_ar']}\t{s['name_en']}" for s in surahs)),
         "vocabulary": _blob("\n".join(vocabulary)),
@@ -158,7 +166,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=DATA_PATH, help="default: the shipped file")
     out: Path = parser.parse_args().out
     data = build(all_forms())
-    np.savez_compressed(out, **data)  # type: ignore[arg-type]
+    np.savez_compressed(out, **data)
     print(f"{out}: {out.stat().st_size / 1e6:.1f} MB, {len(data['word_form'])} words")
 
 

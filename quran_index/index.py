@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from quran_index.graph import Graph, Spellings
 from quran_index.phonetics import WordForms
-from quran_index.search import SearchHit, Searcher
+from quran_index.search import Searcher, SearchHit
 
 DATA_PATH = Path(__file__).with_name("data") / "quran.npz"
 SURAHS = 114
@@ -32,7 +33,7 @@ class QuranIndex:
 
     Attributes (V = 6,237 verses with the isti'adha, W = 77,437 words with its five):
         symbols: phoneme symbols, one character each; ``symbols[0]`` is the CTC blank.
-        first_word: int32 [V + 1]; verse ``v`` holds words ``first_word[v]`` to ``first_word[v + 1]``.
+        first_word: int32 [V + 1]; verse ``v`` is words ``first_word[v]`` to ``first_word[v + 1]``.
         verse_of_word: int32 [W].
         form_of_word: int32 [W], which spelling of ``form_offsets`` a word has.
         form_offsets: int32 [5 F + 1]; part ``p`` of spelling ``f`` (the fields of `WordForms` in
@@ -139,7 +140,7 @@ class QuranIndex:
 
     def word_text(self, word: int) -> str:
         """One word as the Uthmani mushaf writes it, without pause signs."""
-        return self._vocabulary[self._word_text[word]]
+        return self._vocabulary[int(self._word_text[word])]
 
     def words(self, verse: int) -> list[str]:
         """The words of a verse as the Uthmani mushaf writes them."""
@@ -193,6 +194,26 @@ class QuranIndex:
     def _part(self, form: int, part: int) -> npt.NDArray[np.int32]:
         at = _PARTS * form + part
         return self.form_phonemes[self.form_offsets[at] : self.form_offsets[at + 1]]
+
+    @cached_property
+    def graph(self) -> Graph:
+        """Everything that can be recited, as a graph of phoneme states (built when first asked for)."""
+        # Parts of each spelling in the order in which the graph lays out its states.
+        order = [_HEAD_JOINED, _HEAD_INITIAL, _CORE, _TAIL_JOINED, _TAIL_PAUSAL]
+        lengths = np.diff(self.form_offsets).reshape(-1, _PARTS)
+        starts = self.form_offsets[:-1].reshape(-1, _PARTS)
+        word_lengths = lengths[self.form_of_word][:, order]
+        size = word_lengths.ravel()
+        # Where each part stands among the spellings less where it goes, repeated for its phonemes.
+        shift = starts[self.form_of_word][:, order].ravel() - np.cumsum(size) + size
+        codes = self.form_phonemes[np.arange(size.sum()) + np.repeat(shift, size)]
+        surah = np.repeat(np.arange(1, SURAHS + 1, dtype=np.int32), np.diff(self._surah_start))
+        return Graph.build(
+            Spellings(codes.astype(np.int16), word_lengths.astype(np.uint8)),
+            len(self.symbols),
+            self.first_word,
+            np.append(surah, np.int32(0)),
+        )
 
     # Relations
 

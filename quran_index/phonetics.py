@@ -18,13 +18,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import groupby
+from itertools import groupby, pairwise
 
-# Symbols of quran-transcript that carry no segment of their own: the echo of qalqala, the breathless
-# pause, and the space between words.
+# Symbols of quran-transcript that carry no segment of their own: the echo of qalqala, the
+# breathless pause, and the space between words.
 _SILENT = "ڇۜ "
-# Two words have sounds that stand nowhere else (the imala of 11:41, the softened hamza of 41:44): their
-# nearest common sounds, since nothing can be learned from one example.
+# Two words have sounds that stand nowhere else (the imala of 11:41, the softened hamza of 41:44):
+# their nearest common sounds, since nothing can be learned from one example.
 _RARE = (("۪ـ", "ۦ"), ("ٲ", "ء"))
 _LONG_VOWELS = (("َا", "ا"), ("ُۥ", "ۥ"), ("ِۦ", "ۦ"))
 # A word that ends in the diphthong aw, with or without the silent alif.
@@ -95,18 +95,15 @@ def _segments(words: tuple[str, ...]) -> tuple[str, ...]:
     output = quran_phonetizer(" ".join(words), moshaf)
     starts, at = [], 0
     for word in words:
-        position = next(
-            (m.pos[0] for m in output.mappings[at : at + len(word)] if m is not None and not m.deleted),
-            None,
-        )
-        starts.append(position)
+        letters = [m for m in output.mappings[at : at + len(word)] if m is not None]
+        starts.append(next((m.pos[0] for m in letters if not m.deleted), None))
         at += len(word) + 1
     starts[0] = 0
     for i in range(len(words) - 1, 0, -1):
         if starts[i] is None:
             starts[i] = starts[i + 1] if i + 1 < len(words) else len(output.phonemes)
     bounds = [s for s in starts if s is not None] + [len(output.phonemes)]
-    segments = [simplify(output.phonemes[a:b]) for a, b in zip(bounds, bounds[1:], strict=False)]
+    segments = [simplify(output.phonemes[a:b]) for a, b in pairwise(bounds)]
     for i in range(len(segments) - 1):
         following = "".join(segments[i + 1 :])
         if segments[i] and following and segments[i][-1] == following[0]:
@@ -139,25 +136,28 @@ def word_forms(verse: list[str], before: str | None, after: str | None) -> list[
 
 
 def _decompose(joined: str, pausal: str, initial: str, alone: str) -> WordForms:
-    """Split four spellings into heads, core and tails.
+    """Split a word's spellings in its four contexts into heads, core and tails.
 
     The head ends where ``initial`` and ``joined`` agree to their ends; the tail starts where
-    ``pausal`` and ``joined`` stop agreeing. Where they would cross (one-letter words), the core is
-    empty and the four spellings are the products that remain; ``alone`` then decides the pausal tail.
+    ``pausal`` and ``joined`` stop agreeing.
+
+    Raises:
+        ValueError: head and tail overlap, or do not give back the four spellings.
     """
-    suffix = _common(initial[::-1], joined[::-1])
-    prefix = _common(pausal, joined)
-    head = len(joined) - suffix
-    if head > prefix:
-        # The whole spelling differs: keep the joined text as core of its own and trust `alone`.
-        prefix = head
-    core, tail_joined = joined[head:prefix], joined[prefix:]
-    head_joined, head_initial = joined[:head], initial[: len(initial) - suffix]
-    tail_pausal = pausal[prefix:] if pausal[:prefix] == joined[:prefix] else ""
-    body = head_initial + core
-    if alone.startswith(body):
-        tail_pausal = alone[len(body) :]
-    return WordForms(head_initial, head_joined, core, tail_joined, tail_pausal)
+    head = len(joined) - _common(initial[::-1], joined[::-1])
+    tail = _common(pausal, joined)
+    forms = WordForms(
+        head_initial=initial[: len(initial) - len(joined) + head],
+        head_joined=joined[:head],
+        core=joined[head:tail],
+        tail_joined=joined[tail:],
+        tail_pausal=pausal[tail:],
+    )
+    given = (joined, pausal, initial, alone)
+    found = tuple(forms.spell(initial=i, pausal=p) for i in (False, True) for p in (False, True))
+    if head >= tail or found != given:
+        raise ValueError(f"the spellings {given} do not share a core")
+    return forms
 
 
 def spelled(text: str) -> str:
