@@ -1,0 +1,172 @@
+"""From studio men to everybody: features in torch, with augmentation in the mel-power domain.
+
+The plain path is `acoustic.features`, frame for frame. Augmented, one utterance is read as another
+voice, at another tempo, in another room, through another microphone. All of it is done on the power
+spectrum, where tempo is the frame shift, voice is a warped filterbank, a channel is a product, noise
+is a sum and reverberation a short recursive smear (Lebart et al. 2001), so it costs less than
+computing the features does.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from acoustic import features as spec
+
+_WARPS = np.linspace(0.88, 1.5, 32)
+
+
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """Probabilities and ranges; ranges are sampled uniformly, tempo and noise level in log units."""
+
+    tempo: tuple[float, float] = (0.85, 1.6)
+    tempo_probability: float = 0.7
+    warp_probability: float = 0.6
+    reverberation: float = 0.45
+    reverberation_seconds: tuple[float, float] = (0.1, 0.9)
+    equaliser_db: float = 7.0
+    band_limit: float = 0.45
+    noise: float = 0.75
+    noise_snr_db: tuple[float, float] = (3.0, 35.0)
+    babble: float = 0.2
+    gate: float = 0.2
+    gain_db: tuple[float, float] = (-35.0, 10.0)
+    time_masks: int = 3
+    time_mask_frames: int = 24
+    band_masks: int = 2
+    band_mask_bands: int = 12
+
+
+class FeatureExtractor:
+    """Log-mel features [T, BANDS] of a waveform [N] in [-1, 1], plain or augmented."""
+
+    def __init__(self, device: torch.device | str = "cpu") -> None:
+        self.device = torch.device(device)
+        self._window = torch.from_numpy(spec._HANN).to(self.device)
+        self._filters = torch.from_numpy(spec.mel_filters()).to(self.device)
+        self._warped = torch.from_numpy(np.stack([spec.mel_filters(float(w)) for w in _WARPS])).to(
+            self.device
+        )
+
+    def plain(self, wave: Tensor) -> Tensor:
+        """The specification of `acoustic.features`, to 1e-3."""
+        return self._normalised_log(self._mel_power(wave, spec.SHIFT, self._filters))
+
+    def augmented(
+        self, wave: Tensor, settings: Augmentation, rng: np.random.Generator, babble: Tensor | None
+    ) -> Tensor:
+        """One random rendering of ``wave``; ``babble`` is other speech to put behind it."""
+        shift, filters = spec.SHIFT, self._filters
+        if rng.random() < settings.tempo_probability:
+            low, high = np.log(settings.tempo)
+            shift = round(spec.SHIFT * math.exp(rng.uniform(low, high)))
+        if rng.random() < settings.warp_probability:
+            filters = self._warped[rng.integers(len(_WARPS))]
+        if rng.random() < 0.1:
+            drive = rng.uniform(2.0, 12.0)
+            wave = torch.tanh(drive * wave / (wave.abs().max() + 1e-6)) / drive
+        power = self._mel_power(wave, shift, filters)
+        level = power.mean()
+        if rng.random() < settings.reverberation:
+            power = self._reverberate(power, settings, rng)
+        power = power * self._channel(settings, rng)
+        if babble is not None and rng.random() < settings.babble:
+            other = self._mel_power(babble, spec.SHIFT, self._filters)
+            other = other.repeat(len(power) // max(1, len(other)) + 1, 1)[: len(power)]
+            power = power + other * (level / (other.mean() + 1e-9)) * 10 ** rng.uniform(-2.5, -0.8)
+        if rng.random() < settings.noise:
+            power = power + self._noise(power, settings, rng)
+        if rng.random() < settings.gate:
+            power = self._gate(power, rng)
+        power = power * 10 ** (rng.uniform(*settings.gain_db) / 10)
+        features = self._normalised_log(power)
+        for _ in range(settings.time_masks):
+            width = int(rng.integers(0, settings.time_mask_frames))
+            at = int(rng.integers(0, max(1, len(features) - width)))
+            features[at : at + width] = 0.0
+        for _ in range(settings.band_masks):
+            width = int(rng.integers(0, settings.band_mask_bands))
+            at = int(rng.integers(0, spec.BANDS - width))
+            features[:, at : at + width] = 0.0
+        return features
+
+    def _mel_power(self, wave: Tensor, shift: int, filters: Tensor) -> Tensor:
+        wave = wave[: len(wave) // shift * shift]
+        frames = F.pad(wave, (spec.WINDOW - shift, 0)).unfold(0, spec.WINDOW, shift)
+        spectrum = torch.fft.rfft(frames * self._window, spec.FFT)
+        return (spectrum.real.square() + spectrum.imag.square()) @ filters.T
+
+    @staticmethod
+    def _normalised_log(power: Tensor) -> Tensor:
+        logs = power.clamp(min=spec.FLOOR).log().double()
+        total = torch.full((spec.BANDS,), spec.PRIOR_FRAMES * spec.PRIOR_MEAN, device=power.device)
+        total = total.double()
+        weight, normalised = spec.PRIOR_FRAMES, []
+        for block in logs.split(1000):
+            steps = torch.arange(1, len(block) + 1, device=power.device, dtype=torch.float64)
+            growth = spec.DECAY**-steps
+            totals = (total + (block * growth[:, None]).cumsum(0)) / growth[:, None]
+            weights = (weight + growth.cumsum(0)) / growth
+            normalised.append((block - totals / weights[:, None]) * spec.SCALE)
+            total, weight = totals[-1], float(weights[-1])
+        return torch.cat(normalised).float() if normalised else logs.float()
+
+    def _reverberate(self, power: Tensor, s: Augmentation, rng: np.random.Generator) -> Tensor:
+        seconds = rng.uniform(*s.reverberation_seconds)
+        decay = 10 ** (-6 * spec.SHIFT / spec.SAMPLE_RATE / seconds)
+        length = min(100, max(2, int(seconds * 60)))
+        kernel = decay ** torch.arange(length, device=self.device, dtype=torch.float32)
+        kernel = kernel / kernel.sum() * 10 ** rng.uniform(-1.3, 0.5)
+        kernel[0] += 1.0
+        weight = kernel.flip(0)[None, None].expand(spec.BANDS, 1, -1)
+        return F.conv1d(F.pad(power.T, (length - 1, 0)), weight, groups=spec.BANDS).T
+
+    def _curve(self, deviation: float, rng: np.random.Generator) -> Tensor:
+        """A smooth random curve over the bands, in dB."""
+        knots = rng.normal(0.0, deviation, 6)
+        curve = np.interp(np.linspace(0, 5, spec.BANDS), np.arange(6), knots)
+        return torch.from_numpy(curve.astype(np.float32)).to(self.device)
+
+    def _channel(self, s: Augmentation, rng: np.random.Generator) -> Tensor:
+        decibels = self._curve(rng.uniform(0, s.equaliser_db), rng)
+        if rng.random() < s.band_limit:
+            bands = torch.arange(spec.BANDS, device=self.device)
+            top = spec.hz_to_mel(spec.SAMPLE_RATE / 2) / (spec.BANDS + 1)
+            high = spec.hz_to_mel(rng.uniform(2800, 7500)) / top
+            low = spec.hz_to_mel(rng.uniform(20, 350)) / top
+            slope = rng.uniform(4, 20)
+            decibels = decibels - slope * ((bands - high).clamp(min=0) + (low - bands).clamp(min=0))
+        return 10 ** (decibels.clamp(min=-80) / 10)
+
+    def _noise(self, power: Tensor, s: Augmentation, rng: np.random.Generator) -> Tensor:
+        shape = 10 ** (
+            (
+                self._curve(8.0, rng)
+                + torch.linspace(0.0, float(rng.uniform(-25, 5)), spec.BANDS, device=self.device)
+            )
+            / 10
+        )
+        generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
+        # A band's power in a frame is a mean of a few exponential variables (chi-square noise).
+        draws = torch.rand(3, *power.shape, generator=generator).to(self.device)
+        noise = -draws.clamp(min=1e-7).log().mean(0) * shape
+        if rng.random() < 0.3:
+            knots = rng.uniform(0.0, 1.0, max(2, len(power) // 60))
+            envelope = np.interp(
+                np.linspace(0, 1, len(power)), np.linspace(0, 1, len(knots)), knots
+            )
+            noise = noise * torch.from_numpy(envelope.astype(np.float32)).to(self.device)[:, None]
+        snr = rng.uniform(*s.noise_snr_db)
+        return noise * (power.mean() / (noise.mean() + 1e-9) * 10 ** (-snr / 10))
+
+    def _gate(self, power: Tensor, rng: np.random.Generator) -> Tensor:
+        """A phone's noise suppression: what is near the noise floor is taken away."""
+        floor = power.quantile(rng.uniform(0.1, 0.4), dim=0) * rng.uniform(1.0, 4.0)
+        return torch.maximum(power - floor, power * 10 ** rng.uniform(-3, -1))

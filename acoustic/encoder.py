@@ -1,0 +1,112 @@
+"""The runtime encoder: audio in, CTC log-probs out, one hop at a time, on ONNX Runtime."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from acoustic.features import SHIFT, FeatureState, log_mel
+
+WEIGHTS = Path(__file__).parent / "weights" / "conformer.onnx"
+_CACHES = ("front0", "front1", "keys", "values", "convolved")
+
+Float = npt.NDArray[np.float32]
+
+
+class ModelError(Exception):
+    """The model file is missing or is not one that this encoder can run."""
+
+
+@dataclass(slots=True)
+class EncoderState:
+    """One stream's caches: features, the network's, and how many cached frames hold audio."""
+
+    caches: dict[str, Float]
+    features: FeatureState = field(default_factory=FeatureState)
+    filled: int = 0
+
+
+class Encoder:
+    """An immutable acoustic model, shared by every stream; `EncoderState` holds what a stream heard.
+
+    Runs on one thread with bit-reproducible results.
+    """
+
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+        properties = session.get_modelmeta().custom_metadata_map
+        if "tasmi" not in properties:
+            raise ModelError("the model carries no Tasmi metadata: export it with acoustic.export")
+        about = json.loads(properties["tasmi"])
+        self._session = session
+        self._shapes = {i.name: i.shape for i in session.get_inputs()}
+        self._chunk, self._left = int(about["chunk"]), int(about["left"])
+        self.symbols: tuple[str, ...] = tuple(about["symbols"])
+        self.sample_rate: int = about["sample_rate"]
+        self.hop: int = about["hop"]
+        self.frame_shift: float = about["frame_shift"]
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> Encoder:
+        """The shipped model, or the one at ``path``; raises `ModelError` when it cannot be read."""
+        path = path or WEIGHTS
+        if not path.is_file():
+            raise ModelError(
+                f"no acoustic model at {path}: reinstall Tasmi or give the path of one"
+            )
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            session = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime's exceptions share no base of their own
+            raise ModelError(f"{path} is not a readable ONNX model: {error}") from error
+        return cls(session)
+
+    @cached_property
+    def samples_per_frame(self) -> int:
+        """Audio samples that one row of log-probs stands for."""
+        return self.hop // self._chunk
+
+    def start(self) -> EncoderState:
+        """A fresh stream."""
+        return EncoderState({name: np.zeros(self._shapes[name], np.float32) for name in _CACHES})
+
+    def step(self, state: EncoderState, samples: Float) -> Float:
+        """Log-probs [chunk, symbols] of the next ``hop`` samples (float32 in [-1, 1])."""
+        if len(samples) != self.hop:
+            raise ValueError(f"a step takes {self.hop} samples, not {len(samples)}")
+        return self._run(state, log_mel(samples, state.features), self._chunk)
+
+    def flush(self, state: EncoderState, samples: Float) -> Float:
+        """Log-probs [frames, symbols] of a last stretch shorter than a hop.
+
+        Frames cover whole multiples of ``samples_per_frame``; a remainder is padded with zeros.
+        """
+        if len(samples) >= self.hop:
+            raise ValueError(f"flush takes less than a hop of {self.hop} samples")
+        frames = -(-len(samples) // self.samples_per_frame)
+        if not frames:
+            return np.zeros((0, len(self.symbols)), np.float32)
+        padded = np.zeros(frames * self.samples_per_frame, np.float32)
+        padded[: len(samples)] = samples
+        features = np.zeros((self.hop // SHIFT, self._shapes["features"][2]), np.float32)
+        heard = log_mel(padded, state.features)
+        features[: len(heard)] = heard
+        return self._run(state, features, frames)[:frames]
+
+    def _run(self, state: EncoderState, features: Float, frames: int) -> Float:
+        visible = np.zeros(self._left + self._chunk, bool)
+        visible[self._left - state.filled : self._left + frames] = True
+        inputs = {"features": features[None], "visible": visible, **state.caches}
+        log_probs, *caches = self._session.run(None, inputs)
+        state.caches = dict(zip(_CACHES, caches, strict=True))
+        state.filled = min(self._left, state.filled + self._chunk)
+        return np.asarray(log_probs[0], np.float32)

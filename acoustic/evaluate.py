@@ -1,0 +1,63 @@
+"""Phoneme error rate of a trained network on a corpus folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from rapidfuzz.distance import Levenshtein
+
+from acoustic import corpus
+from acoustic.augment import FeatureExtractor
+from acoustic.model import ConformerCTC
+from quran_index import QuranIndex
+
+
+def collapse(best: list[int]) -> list[int]:
+    """CTC best path to labels: merge repeats, drop blanks (id 0)."""
+    return [x for i, x in enumerate(best) if x and (i == 0 or best[i - 1] != x)]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Utterances and their reference labels."""
+
+    items: list[tuple[corpus.Utterance, list[int]]]
+    samples: corpus.Samples
+
+    @classmethod
+    def load(
+        cls, folder: Path, index: QuranIndex, count: int = 60, longest: float = 20.0
+    ) -> HeldOut:
+        """A fixed random choice of ``count`` verses of at most ``longest`` seconds."""
+        usable = [
+            u for u in corpus.load(folder) if u.ayah and u.samples <= longest * corpus.SAMPLE_RATE
+        ]
+        chosen = np.random.default_rng(0).permutation(len(usable))[:count]
+        items = []
+        for i in chosen:
+            verse = index.verse_of(usable[i].surah, usable[i].ayah)
+            first, last = index.first_word[verse], index.first_word[verse + 1] - 1
+            items.append((usable[i], index.spell(int(first), int(last)).tolist()))
+        return cls(items, corpus.Samples(folder))
+
+    def per(self, model: ConformerCTC) -> float:
+        """Greedy phoneme error rate, micro-averaged; the model's mode is restored after."""
+        device = next(model.parameters()).device
+        extract = FeatureExtractor(device)
+        was_training = model.training
+        model.eval()
+        errors = total = 0
+        with torch.no_grad():
+            for utterance, labels in self.items:
+                wave = self.samples(utterance).astype(np.float32) / 32768.0
+                features = extract.plain(torch.from_numpy(wave).to(device))[None]
+                lengths = torch.tensor([features.shape[1]], device=device)
+                logits, _, frames = model(features, lengths)
+                best = logits[0, : int(frames[0])].argmax(-1).tolist()
+                errors += Levenshtein.distance(collapse(best), labels)
+                total += len(labels)
+        model.train(was_training)
+        return errors / total

@@ -1,0 +1,213 @@
+"""Export a trained network to ONNX: one chunk in, its log-probs and the next caches out.
+
+``python -m acoustic.export --checkpoint RUN/checkpoint.pt --out acoustic/weights/conformer.onnx``
+
+Batch normalisation is folded into the weights before it, every shape is fixed, and what the runtime
+must know (symbols, hop, frame shift, cache sizes) is in the file's metadata. Weights of matrix
+products are 8-bit unless ``--float``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+import torch.nn.functional as F
+from onnxruntime.quantization import QuantType, quantize_dynamic
+from torch import Tensor, nn
+
+from acoustic.features import BANDS, SAMPLE_RATE, SHIFT
+from acoustic.model import (
+    FRAME_SHIFT,
+    STRIDES,
+    SUBSAMPLING,
+    Block,
+    CausalConv,
+    ConformerCTC,
+    MaskedBatchNorm,
+    ModelConfig,
+)
+from quran_index import QuranIndex
+
+INPUTS = ("features", "visible", "front0", "front1", "keys", "values", "convolved")
+OUTPUTS = ("log_probs", "next_front0", "next_front1", "next_keys", "next_values", "next_convolved")
+OPSET = 17
+
+
+def _affine(norm: MaskedBatchNorm) -> tuple[Tensor, Tensor]:
+    """Scale and shift that batch normalisation applies at run time."""
+    scale = norm.weight * torch.rsqrt(norm.var + 1e-5)
+    return scale, norm.bias - norm.mean * scale
+
+
+class _Front(nn.Module):
+    """A folded `CausalConv` whose past frames are given."""
+
+    def __init__(self, layer: CausalConv) -> None:
+        super().__init__()
+        scale, shift = _affine(layer.norm)
+        self.linear = nn.Linear(layer.linear.in_features, layer.linear.out_features)
+        self.linear.weight.data = layer.linear.weight * scale[:, None]
+        self.linear.bias.data = layer.linear.bias * scale + shift
+        self.kernel, self.stride, self.context = layer.kernel, layer.stride, layer.context
+
+    def forward(self, x: Tensor, cache: Tensor) -> tuple[Tensor, Tensor]:
+        padded = torch.cat([cache, x], dim=1)
+        count = x.shape[1] // self.stride
+        taps = [
+            padded[:, k : k + self.stride * (count - 1) + 1 : self.stride]
+            for k in range(self.kernel)
+        ]
+        return F.silu(self.linear(torch.cat(taps, dim=2))), padded[:, -self.context :]
+
+
+class StreamingConformer(nn.Module):
+    """The network as the runtime calls it; batch size 1.
+
+    Inputs: features [1, chunk * 6, BANDS]; visible [left + chunk] (bool: which cached and new frames
+    hold audio); front0 [1, 3, BANDS]; front1 [1, 2, width]; keys and values [layers, 1, left, width];
+    convolved [layers, 1, kernel - 1, width]. Outputs: log-probs [1, chunk, symbols], then each cache.
+    """
+
+    def __init__(self, model: ConformerCTC) -> None:
+        super().__init__()
+        self.config = model.config
+        self.front = nn.ModuleList(_Front(layer) for layer in model.front)
+        self.blocks = model.blocks
+        self.head = model.head
+        for block in self.blocks:
+            convolution = block.convolution
+            scale, shift = _affine(convolution.batch_norm)
+            convolution.depthwise.data = convolution.depthwise.data * scale
+            convolution.register_buffer("shift", shift.detach().clone())
+            convolution.batch_norm = nn.Identity()
+
+    def forward(
+        self,
+        features: Tensor,
+        visible: Tensor,
+        front0: Tensor,
+        front1: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        convolved: Tensor,
+    ) -> tuple[Tensor, ...]:
+        x, next0 = self.front[0](features, front0)
+        x, next1 = self.front[1](x, front1)
+        next_keys, next_values, next_convolved = [], [], []
+        for i, block in enumerate(self.blocks):
+            x, k, v, c = self._block(block, x, visible, keys[i], values[i], convolved[i])
+            next_keys.append(k)
+            next_values.append(v)
+            next_convolved.append(c)
+        log_probs = self.head(x).log_softmax(-1)
+        caches = (torch.stack(next_keys), torch.stack(next_values), torch.stack(next_convolved))
+        return log_probs, next0, next1, *caches
+
+    def _block(
+        self, block: Block, x: Tensor, visible: Tensor, keys: Tensor, values: Tensor, past: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        chunk = x.shape[1]
+        x = x + 0.5 * block.before(x)
+        q, k, v = block.attention.project(x)
+        keys, values = torch.cat([keys, k], dim=1), torch.cat([values, v], dim=1)
+        x = x + block.attention(q, keys, values, visible[None, None, None])
+        padded = torch.cat([past, block.convolution.gated(x)], dim=1)
+        y = block.convolution.shift
+        for i in range(self.config.kernel):
+            y = y + padded[:, i : i + chunk] * block.convolution.depthwise[i]
+        x = x + block.convolution.out(F.silu(y))
+        x = block.norm(x + 0.5 * block.after(x))
+        return x, keys[:, chunk:], values[:, chunk:], padded[:, chunk:]
+
+
+def example_inputs(config: ModelConfig) -> tuple[Tensor, ...]:
+    """Zeros of every input's shape."""
+    width, left, layers = config.width, config.left, config.layers
+    return (
+        torch.zeros(1, config.chunk * SUBSAMPLING, BANDS),
+        torch.ones(left + config.chunk, dtype=torch.bool),
+        torch.zeros(1, 3, BANDS),
+        torch.zeros(1, 2, width),
+        torch.zeros(layers, 1, left, width),
+        torch.zeros(layers, 1, left, width),
+        torch.zeros(layers, 1, config.kernel - 1, width),
+    )
+
+
+def metadata(config: ModelConfig, symbols: tuple[str, ...]) -> dict[str, Any]:
+    """What the loader reads instead of assuming."""
+    return {
+        "symbols": symbols,
+        "sample_rate": SAMPLE_RATE,
+        "hop": config.chunk * SUBSAMPLING * SHIFT,
+        "frame_shift": FRAME_SHIFT,
+        "chunk": config.chunk,
+        "left": config.left,
+    }
+
+
+def export(model: ConformerCTC, symbols: tuple[str, ...], path: Path, *, quantise: bool) -> None:
+    """Write ``model`` to ``path``; the model's own modules are folded in place."""
+    assert STRIDES == (2, 3)
+    streaming = StreamingConformer(model.float().eval())
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder) / "plain.onnx"
+        with warnings.catch_warnings():
+            # The tracing exporter is deprecated, but the new one writes graphs whose matrix products
+            # the quantiser does not find.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            torch.onnx.export(
+                streaming,
+                example_inputs(model.config),
+                str(plain),
+                input_names=list(INPUTS),
+                output_names=list(OUTPUTS),
+                opset_version=OPSET,
+                dynamo=False,
+            )
+        graph = plain
+        if quantise:
+            graph = Path(folder) / "int8.onnx"
+            quantize_dynamic(
+                plain,
+                graph,
+                weight_type=QuantType.QInt8,
+                per_channel=True,
+                op_types_to_quantize=["MatMul"],
+            )
+        proto = onnx.load(str(graph))
+    onnx.helper.set_model_props(
+        proto, {"tasmi": json.dumps(metadata(model.config, symbols), ensure_ascii=False)}
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(proto, str(path))
+
+
+def load_checkpoint(path: Path) -> ConformerCTC:
+    """The averaged network of a training checkpoint."""
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    model = ConformerCTC(ModelConfig(**state["config"]))
+    model.load_state_dict(state["average"])
+    return model.eval()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, prog="acoustic.export")
+    parser.add_argument("--checkpoint", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--float", action="store_true", help="32-bit weights")
+    args = parser.parse_args()
+    symbols = QuranIndex.load().symbols
+    export(load_checkpoint(args.checkpoint), symbols, args.out, quantise=not args.float)
+    print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,243 @@
+"""FastConformer-CTC with chunk-limited attention and causal convolutions.
+
+Rekesh et al. 2023 (FastConformer) and Noroozi et al. 2024 (cache-aware streaming), with what small
+training budgets taught us: a 1-D convolutional front end, batch normalisation in it and in the
+convolution modules (folded into the weights at export), rotary positions (Su et al. 2021), and an
+auxiliary CTC loss half-way (Lee & Watanabe 2021).
+
+An utterance's frames are cut into chunks; a frame sees its whole chunk and a bounded number of
+frames before it, so the look-ahead is at most one chunk in the whole network, and no frame is ever
+revised.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from acoustic.features import BANDS, SAMPLE_RATE, SHIFT
+
+STRIDES = (2, 3)
+FRONT_KERNEL = 5
+SUBSAMPLING = STRIDES[0] * STRIDES[1]
+FRAME_SHIFT = SUBSAMPLING * SHIFT / SAMPLE_RATE
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """Geometry of the network; ``chunk`` and ``left`` are in encoder frames of 60 ms."""
+
+    symbols: int
+    width: int = 256
+    layers: int = 10
+    heads: int = 4
+    expansion: int = 4
+    kernel: int = 9
+    chunk: int = 8
+    left: int = 64
+
+
+class MaskedBatchNorm(nn.Module):
+    """Batch normalisation over the frames that hold audio: [B, T, C], mask [B, T]."""
+
+    def __init__(self, width: int, momentum: float = 0.05) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.bias = nn.Parameter(torch.zeros(width))
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("var", torch.ones(width))
+        self.momentum = momentum
+        self.mean: Tensor
+        self.var: Tensor
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        if self.training:
+            weights = mask.float().flatten()
+            weights = weights / weights.sum()
+            frames = x.flatten(0, 1).float()
+            with torch.autocast(x.device.type, enabled=False):
+                mean = weights @ frames
+                var = (weights @ frames.square() - mean.square()).clamp(min=0.0)
+            with torch.no_grad():
+                self.mean.lerp_(mean.to(self.mean.dtype), self.momentum)
+                self.var.lerp_(var.to(self.var.dtype), self.momentum)
+        else:
+            mean, var = self.mean, self.var
+        scale = self.weight * torch.rsqrt(var + 1e-5)
+        shift = self.bias - mean * scale
+        return x * scale.to(x.dtype) + shift.to(x.dtype)
+
+
+class CausalConv(nn.Module):
+    """A strided causal convolution: [B, T, in] to [B, T / stride, out]; sees kernel - stride frames back."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(inputs * kernel, outputs)
+        self.kernel, self.stride = kernel, stride
+        self.norm = MaskedBatchNorm(outputs)
+
+    @property
+    def context(self) -> int:
+        return self.kernel - self.stride
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        padded = F.pad(x, (0, 0, self.context, 0))
+        # A convolution as one matrix product over unfolded frames: [B, T / stride, kernel * in].
+        windows = padded.unfold(1, self.kernel, self.stride).transpose(2, 3).flatten(2)
+        return F.silu(self.norm(self.linear(windows), mask))
+
+
+def rotate(x: Tensor, positions: Tensor) -> Tensor:
+    """Rotary position embedding of [..., T, D] at integer ``positions`` [T]."""
+    half = x.shape[-1] // 2
+    rates = 10_000.0 ** (-torch.arange(half, device=x.device, dtype=torch.float32) / half)
+    angles = positions.to(torch.float32)[:, None] * rates
+    cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+    a, b = x[..., :half], x[..., half:]
+    return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1)
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention over a chunk and the frames before it."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.norm = nn.LayerNorm(config.width)
+        self.qkv = nn.Linear(config.width, 3 * config.width)
+        self.out = nn.Linear(config.width, config.width)
+
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values, each [B, T, width]."""
+        q, k, v = self.qkv(self.norm(x)).chunk(3, dim=-1)
+        return q, k, v
+
+    def split(self, x: Tensor) -> Tensor:
+        """[B, T, width] to [B, heads, T, D]."""
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, allowed: Tensor) -> Tensor:
+        """[B, heads, Tq, D] to [B, heads, Tk, D], the queries being the last of the keys' positions.
+
+        ``allowed`` broadcasts to [B, heads, Tq, Tk].
+        """
+        positions = torch.arange(k.shape[2], device=k.device)
+        q = rotate(q, positions[k.shape[2] - q.shape[2] :])
+        return F.scaled_dot_product_attention(q, rotate(k, positions), v, attn_mask=allowed)
+
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, allowed: Tensor) -> Tensor:
+        """Projections [B, T, width] in, attended values [B, Tq, width] out."""
+        y = self.attend(self.split(q), self.split(k), self.split(v), allowed)
+        return self.out(y.transpose(1, 2).flatten(2))
+
+
+class Convolution(nn.Module):
+    """The conformer's convolution module, causal; pointwise convolutions are Linear (int8 likes them)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(config.width)
+        self.gate = nn.Linear(config.width, 2 * config.width)
+        self.depthwise = nn.Parameter(torch.randn(config.kernel, config.width) / config.kernel)
+        self.batch_norm = MaskedBatchNorm(config.width)
+        self.out = nn.Linear(config.width, config.width)
+
+    def gated(self, x: Tensor) -> Tensor:
+        return F.glu(self.gate(self.norm(x)), dim=-1)
+
+    def convolve(self, padded: Tensor, mask: Tensor) -> Tensor:
+        """``padded`` is the gated input [B, kernel - 1 + T, width]."""
+        kernel = len(self.depthwise)
+        y = F.conv1d(
+            padded.transpose(1, 2),
+            self.depthwise.t().unsqueeze(1).to(padded.dtype),
+            groups=padded.shape[2],
+        ).transpose(1, 2)
+        assert y.shape[1] == padded.shape[1] - kernel + 1
+        return self.out(F.silu(self.batch_norm(y, mask)))
+
+
+class FeedForward(nn.Sequential):
+    """Half-step feed-forward module."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        inner = config.width * config.expansion
+        super().__init__(
+            nn.LayerNorm(config.width),
+            nn.Linear(config.width, inner),
+            nn.SiLU(),
+            nn.Linear(inner, config.width),
+        )
+
+
+class Block(nn.Module):
+    """One conformer block (Gulati et al. 2020)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.before = FeedForward(config)
+        self.attention = Attention(config)
+        self.convolution = Convolution(config)
+        self.after = FeedForward(config)
+        self.norm = nn.LayerNorm(config.width)
+        self.kernel = config.kernel
+
+    def forward(self, x: Tensor, mask: Tensor, allowed: Tensor) -> Tensor:
+        x = x + 0.5 * self.before(x)
+        x = x + self.attention(*self.attention.project(x), allowed)
+        padded = F.pad(self.convolution.gated(x), (0, 0, self.kernel - 1, 0))
+        x = x + self.convolution.convolve(padded, mask)
+        x = x + 0.5 * self.after(x)
+        return self.norm(x)
+
+
+def chunk_mask(frames: int, chunk: int, left: int, device: torch.device | None = None) -> Tensor:
+    """Which frames [T, T] may be attended to: one's chunk, and ``left`` frames before the chunk."""
+    at = torch.arange(frames, device=device)
+    first = at // chunk * chunk
+    return (at[None] < first[:, None] + chunk) & (at[None] >= first[:, None] - left)
+
+
+class ConformerCTC(nn.Module):
+    """Features [B, T, BANDS] to CTC logits [B, T // SUBSAMPLING, symbols]."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.front = nn.ModuleList(
+            [
+                CausalConv(BANDS, config.width, FRONT_KERNEL, STRIDES[0]),
+                CausalConv(config.width, config.width, FRONT_KERNEL, STRIDES[1]),
+            ]
+        )
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.head = nn.Linear(config.width, config.symbols)
+        self.middle_head = nn.Linear(config.width, config.symbols)
+
+    def forward(
+        self, features: Tensor, lengths: Tensor, chunk: int | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits of the head and of the half-way head, and the lengths in frames.
+
+        ``lengths`` [B] counts feature frames; ``chunk`` overrides the look-ahead.
+        """
+        chunk, left = chunk or self.config.chunk, self.config.left
+        x = F.pad(features, (0, 0, 0, -features.shape[1] % SUBSAMPLING))
+        for layer in self.front:
+            lengths = lengths // layer.stride
+            frames = torch.arange(x.shape[1] // layer.stride, device=x.device)
+            mask = frames[None] < lengths[:, None]
+            x = layer(x, mask)
+        # A padded frame may see what it likes, so that no row of the softmax is empty.
+        allowed = chunk_mask(x.shape[1], chunk, left, x.device)[None]
+        allowed = (allowed & (mask[:, None, :] | ~mask[:, :, None]))[:, None]
+        middle = x
+        for i, layer in enumerate(self.blocks):
+            x = layer(x, mask, allowed)
+            if i + 1 == len(self.blocks) // 2:
+                middle = x
+        return self.head(x), self.middle_head(middle), lengths
