@@ -1,0 +1,99 @@
+"""What the pipeline needs of the encoder and the decoder, and the engine that holds them.
+
+The engine is immutable and shared; everything that changes lives in the states, one set per stream.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+
+import acoustic
+from decoders import BeamDecoder, Decoding, Partial
+from lm import Priors
+from quran_index import QuranIndex
+
+from .audio import SAMPLE_RATE
+from .clock import FrameClock
+from .errors import InstallationError, UnsupportedHopError
+from .follower import Follower, Policy
+from .passages import PassageFinder
+from .vad import SileroVad
+
+LogProbs = npt.NDArray[np.float32]
+
+
+class Encoder(Protocol):
+    """Acoustic model: `acoustic.Encoder`, or another of the same contract.
+
+    A step takes `hop` samples at 16 kHz and returns log-probabilities [frames, symbols] of the
+    audio it took, symbol 0 being the CTC blank; `flush` takes the rest, shorter than a hop.
+    """
+
+    @property
+    def hop(self) -> int: ...
+    @property
+    def frame_shift(self) -> float: ...
+    def start(self) -> Any: ...
+    def step(self, state: Any, samples: npt.NDArray[np.float32]) -> LogProbs: ...
+    def flush(self, state: Any, tail: npt.NDArray[np.float32]) -> LogProbs: ...
+
+
+class Decoder(Protocol):
+    """Incremental search: `decoders.BeamDecoder`, or another of the same contract."""
+
+    def start(self) -> Any: ...
+    def advance(self, state: Any, log_probs: LogProbs) -> None: ...
+    def partial(self, state: Any) -> Partial: ...
+    def finish(self, state: Any) -> Decoding: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """All that streams share."""
+
+    index: QuranIndex
+    encoder: Encoder
+    decoder: Decoder
+    vad: SileroVad
+    passages: PassageFinder
+    hop: int
+    """Samples between decisions: the encoder's hop, or a multiple of it."""
+
+    @classmethod
+    def load(cls, hop_ms: int | None = None) -> Self:
+        """Loads what ships with the packages; `hop_ms` is the time between decisions.
+
+        Raises UnsupportedHopError if that is no multiple of the encoder's hop, InstallationError
+        if a file is missing or damaged.
+        """
+        try:
+            index = QuranIndex.load()
+            encoder = acoustic.Encoder.load()
+            decoder = BeamDecoder(index.graph, Priors.load())
+            vad = SileroVad()
+        except (OSError, acoustic.ModelError) as error:
+            raise InstallationError(
+                f"the models cannot be loaded ({error})", "install the package again"
+            ) from error
+        hop = encoder.hop if hop_ms is None else hop_ms * SAMPLE_RATE // 1000
+        if hop <= 0 or hop % encoder.hop:
+            step = encoder.hop * 1000 // SAMPLE_RATE
+            raise UnsupportedHopError(
+                f"a hop of {hop_ms} ms", f"the model takes {step} ms at a time: give a multiple"
+            )
+        return cls(
+            index=index,
+            encoder=encoder,
+            decoder=decoder,
+            vad=vad,
+            passages=PassageFinder(index),
+            hop=hop,
+        )
+
+    def follower(self, clock: FrameClock) -> Follower:
+        """A follower for one recitation, whose frames `clock` maps to audio seconds."""
+        return Follower(self.index, self.passages, clock, Policy())

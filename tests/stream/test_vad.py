@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import hashlib
+from importlib import resources
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stream.audio import Intake
+from stream.files import decode_file
+from stream.vad import HANGOVER, STEP, SileroVad, SpeechGate
+
+
+@pytest.fixture(scope="module")
+def vad() -> SileroVad:
+    return SileroVad()
+
+
+def noise(seconds: float, level: float) -> np.ndarray:
+    return (np.random.default_rng(1).standard_normal(round(seconds * 16_000)) * level).astype(
+        np.float32
+    )
+
+
+def test_the_shipped_network_is_the_one_of_the_published_package():
+    spec = find_spec("silero_vad")
+    assert spec is not None
+    assert spec.origin is not None
+    name = "silero_vad_16k_sequence.onnx"
+    published = Path(spec.origin).parent / "data" / name
+    shipped = resources.files("stream").joinpath("data", name)
+    assert _digest(published.read_bytes()) == _digest(shipped.read_bytes())
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def test_probabilities_do_not_depend_on_how_steps_are_grouped(vad):
+    audio = noise(2, 0.1)[: 60 * STEP]
+    whole = vad.probabilities(vad.start(), audio)
+    state = vad.start()
+    parts = [vad.probabilities(state, part) for part in np.split(audio, (STEP, 16 * STEP))]
+    assert whole.shape == (60,)
+    np.testing.assert_array_equal(whole, np.concatenate(parts))
+
+
+def observe(vad: SileroVad, audio: np.ndarray, size: int = 7680) -> list[tuple[float, bool]]:
+    """Whether the gate is open at the end of each hop."""
+    gate, result = SpeechGate(vad), []
+    for at in range(0, len(audio), size):
+        gate.observe(audio[at : at + size])
+        now = (at + size) / 16_000
+        result.append((now, gate.open(now)))
+    return result
+
+
+def test_steady_noise_closes_the_gate_once_it_is_known(vad):
+    for level in (1e-4, 1e-2, 0.05):
+        states = observe(vad, noise(20, level))
+        assert not any(is_open for now, is_open in states if now > 3 + HANGOVER + 0.5), level
+
+
+def test_digital_silence_never_opens_the_gate(vad):
+    assert not any(is_open for _, is_open in observe(vad, np.zeros(160_000, np.float32)))
+
+
+def test_a_loud_sound_in_noise_opens_the_gate_and_quiet_closes_it_after_the_hangover(vad):
+    audio = noise(24, 1e-3)
+    audio[16_000 * 12 : 16_000 * 13] += 0.3 * np.sin(np.arange(16_000) * 0.2, dtype=np.float32)
+    states = observe(vad, audio)
+    opened = [now for now, is_open in states if is_open and now > 8]
+    assert opened[0] == pytest.approx(12.48, abs=0.01)
+    assert 13 + HANGOVER - 0.5 < opened[-1] < 13 + HANGOVER + 0.5
+
+
+def test_speech_is_what_silero_or_the_encoder_hears(vad):
+    gate = SpeechGate(vad)
+    gate.observe(np.zeros(16_000, np.float32))
+    assert gate.settle(1.0) == []
+    assert gate.state(1.0).silence == 1.0
+    gate.heard(0.4, 0.46)
+    (started,) = gate.settle(1.0)
+    assert (started.started, started.at) == (True, 0.4)
+    (ended,) = gate.settle(1.3)
+    assert (ended.started, ended.at) == (False, 0.46)
+    state = gate.state(2.0)
+    assert (state.active, state.since) == (False, 0.46)
+    assert state.silence == pytest.approx(1.54)
+
+
+def test_a_gap_within_one_hop_is_told(vad):
+    gate = SpeechGate(vad)
+    gate.heard(0.0, 0.1)
+    gate.heard(1.5, 1.6)
+    assert [(c.started, c.at) for c in gate.settle(1.7)] == [(True, 0.0), (False, 0.1), (True, 1.5)]
+
+
+def test_recitation_keeps_the_gate_open_from_beginning_to_end(vad, dev_audio):
+    """Chant that Silero calls silence for seventeen seconds (114) is listened to all the same."""
+    if dev_audio is None:
+        return
+    for name in ("v1/multi_114_001_006.wav", "v1/retasy_001.wav", "long/001.opus"):
+        intake = Intake()
+        audio = np.concatenate(
+            [intake.convert(block)[0] for block in decode_file(dev_audio / name)]
+        )
+        audio = np.concatenate((audio, intake.drain()))
+        audio = audio[: len(audio) // 7680 * 7680]
+        assert all(is_open for _, is_open in observe(vad, audio)), name
