@@ -83,11 +83,11 @@ def random_log_probs(
 
 
 def spoken(
-    rng: np.random.Generator, breaths: list[list[int]], symbols: int, noise: float = 2.0
+    rng: np.random.Generator, breaths: list[list[int]], symbols: int, noise: float = 1.5
 ) -> NDArray[np.float32]:
     """Noisy log-probs [T, symbols] of breaths (symbol ids each) with pauses around them.
 
-    Phonemes last one or two frames and mostly peak, as CTC's do, 4 nats above the noise.
+    Phonemes last one or two frames and mostly peak, as CTC's do, 5 nats above the noise.
     """
     labels: list[int] = []
     for breath in breaths:
@@ -98,6 +98,6 @@ def spoken(
             labels += [symbol] * int(rng.integers(1, 3))
     labels += [0] * 6
     logits = rng.normal(0, noise, (len(labels), symbols))
-    logits[np.arange(len(labels)), labels] += 4
+    logits[np.arange(len(labels)), labels] += 5
     logits -= np.logaddexp.reduce(logits, axis=1, keepdims=True)
     return logits.astype(np.float32)
