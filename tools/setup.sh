@@ -21,11 +21,11 @@ install() { # Debian packages; false where not permitted
     command -v apt-get >/dev/null || return 1
     say "installing $*"
     if [ -z "$updated" ]; then
-        "${as_root[@]}" apt-get update -qq >&2 || return 1
+        "${as_root[@]}" apt-get update -qq </dev/null >/dev/null || return 1
         updated=yes
     fi
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y -qq --no-install-recommends "$@" </dev/null >&2
+        apt-get install -y -qq --no-install-recommends "$@" </dev/null >/dev/null
 }
 need() { install "$@" || { say "please install: $*"; exit 1; }; }
 want() { install "$@" || say "not installed, some things will not work: $*"; }
