@@ -197,7 +197,7 @@ class QuranIndex:
 
     @cached_property
     def graph(self) -> Graph:
-        """Everything that can be recited, as a graph of phoneme states (built when first asked for)."""
+        """Everything that can be recited, as a graph of phoneme states; built on first use."""
         # Parts of each spelling in the order in which the graph lays out its states.
         order = [_HEAD_JOINED, _HEAD_INITIAL, _CORE, _TAIL_JOINED, _TAIL_PAUSAL]
         lengths = np.diff(self.form_offsets).reshape(-1, _PARTS)
@@ -218,7 +218,10 @@ class QuranIndex:
     # Relations
 
     def identical(self, verse: int) -> tuple[int, ...]:
-        """The verses that sound the same as this one when recited alone, itself included."""
+        """The verses that sound the same as this one when recited alone, itself included.
+
+        They need not be spelled the same: 17:48 and 25:9 differ by an alif that is written in one.
+        """
         return self._identical.get(verse, (verse,))
 
     @cached_property

@@ -158,8 +158,3 @@ def _decompose(joined: str, pausal: str, initial: str, alone: str) -> WordForms:
     if head >= tail or found != given:
         raise ValueError(f"the spellings {given} do not share a core")
     return forms
-
-
-def spelled(text: str) -> str:
-    """Phonemes of free vowelled Arabic text, as said in one breath."""
-    return re.sub(r"\s", "", "".join(_segments(tuple(text.split()))))

@@ -71,7 +71,7 @@ class Searcher:
         uthmani: Sequence[str],
         surah_names: Sequence[tuple[str, str]],
     ) -> None:
-        """``plain`` and ``uthmani`` spell the same verses; names are (Arabic, Latin) from surah 1."""
+        """``plain`` and ``uthmani`` spell the same verses; names are (Arabic, Latin)."""
         self._references = references
         self._verses = set(references)
         typed, copied = ([fold(text) for text in texts] for texts in (plain, uthmani))
