@@ -1,10 +1,10 @@
 """From studio men to everybody: features in torch, with augmentation in the mel-power domain.
 
 The plain path is `acoustic.features`, frame for frame. Augmented, one utterance is read as another
-voice, at another tempo, in another room, through another microphone. All of it is done on the power
-spectrum, where tempo is the frame shift, voice is a warped filterbank, a channel is a product, noise
-is a sum and reverberation a short recursive smear (Lebart et al. 2001), so it costs less than
-computing the features does.
+voice, at another tempo, in another room, through another microphone. All of it is done on the
+power spectrum, where tempo is the frame shift, voice is a warped filterbank, a channel is a
+product, noise is a sum and reverberation an exponential smear (Lebart et al. 2001), so it costs
+less than computing the features does.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _WARPS = np.linspace(0.88, 1.5, 32)
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """Probabilities and ranges; ranges are sampled uniformly, tempo and noise level in log units."""
+    """Probabilities and ranges; ranges are sampled uniformly, tempo in log units."""
 
     tempo: tuple[float, float] = (0.85, 1.6)
     tempo_probability: float = 0.7
@@ -101,7 +101,8 @@ class FeatureExtractor:
         wave = wave[: len(wave) // shift * shift]
         frames = F.pad(wave, (spec.WINDOW - shift, 0)).unfold(0, spec.WINDOW, shift)
         spectrum = torch.fft.rfft(frames * self._window, spec.FFT)
-        return (spectrum.real.square() + spectrum.imag.square()) @ filters.T
+        power: Tensor = spectrum.real.square() + spectrum.imag.square()
+        return power @ filters.T
 
     @staticmethod
     def _normalised_log(power: Tensor) -> Tensor:
@@ -109,7 +110,7 @@ class FeatureExtractor:
         total = torch.full((spec.BANDS,), spec.PRIOR_FRAMES * spec.PRIOR_MEAN, device=power.device)
         total = total.double()
         weight, normalised = spec.PRIOR_FRAMES, []
-        for block in logs.split(1000):
+        for block in torch.split(logs, 1000):
             steps = torch.arange(1, len(block) + 1, device=power.device, dtype=torch.float64)
             growth = spec.DECAY**-steps
             totals = (total + (block * growth[:, None]).cumsum(0)) / growth[:, None]
@@ -159,10 +160,9 @@ class FeatureExtractor:
         noise = -draws.clamp(min=1e-7).log().mean(0) * shape
         if rng.random() < 0.3:
             knots = rng.uniform(0.0, 1.0, max(2, len(power) // 60))
-            envelope = np.interp(
-                np.linspace(0, 1, len(power)), np.linspace(0, 1, len(knots)), knots
-            )
-            noise = noise * torch.from_numpy(envelope.astype(np.float32)).to(self.device)[:, None]
+            at = np.linspace(0, len(knots) - 1, len(power))
+            envelope = np.interp(at, np.arange(len(knots)), knots).astype(np.float32)
+            noise = noise * torch.from_numpy(envelope).to(self.device)[:, None]
         snr = rng.uniform(*s.noise_snr_db)
         return noise * (power.mean() / (noise.mean() + 1e-9) * 10 ** (-snr / 10))
 

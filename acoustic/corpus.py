@@ -5,9 +5,9 @@ relative to the audio root, ``surah``, and either ``ayah`` (one verse) or no ``a
 surah); ``start``/``end`` seconds cut a verse out of a longer file; ``reciter`` names the voice.
 A folder in the everyayah layout (``SSSAAA.mp3``) needs no list.
 
-The corpus is one ``NAME.pcm`` (int16, little endian, concatenated) and one ``NAME.jsonl`` (a row per
-utterance with its sample range) per reciter: it is memory-mapped in training, so nothing is decoded
-twice and the page cache does the rest.
+The corpus is one ``NAME.pcm`` (int16, little endian, concatenated) and one ``NAME.jsonl`` (a row
+per utterance with its sample range) per reciter: it is memory-mapped in training, so nothing is
+decoded twice and the page cache does the rest.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def decode(path: Path) -> Int16:
     import av
 
     parts: list[Int16] = []
-    with av.open(str(path)) as container:
+    with av.open(str(path), metadata_errors="ignore") as container:
         resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
         for frame in container.decode(audio=0):
             parts += [out.to_ndarray()[0] for out in resampler.resample(frame)]
@@ -88,7 +88,7 @@ def _rejection(row: dict[str, Any], pcm: Int16) -> str | None:
 
 
 def build(rows: list[dict[str, Any]], root: Path, out: Path) -> dict[str, int]:
-    """Decode ``rows`` below ``root`` into the corpus folder ``out``; returns counts of what was dropped."""
+    """Decode ``rows`` below ``root`` into the corpus ``out``; returns what was dropped."""
     import av
 
     out.mkdir(parents=True, exist_ok=True)

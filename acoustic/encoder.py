@@ -33,7 +33,7 @@ class EncoderState:
 
 
 class Encoder:
-    """An immutable acoustic model, shared by every stream; `EncoderState` holds what a stream heard.
+    """An immutable acoustic model, shared by every stream.
 
     Runs on one thread with bit-reproducible results.
     """
@@ -56,9 +56,7 @@ class Encoder:
         """The shipped model, or the one at ``path``; raises `ModelError` when it cannot be read."""
         path = path or WEIGHTS
         if not path.is_file():
-            raise ModelError(
-                f"no acoustic model at {path}: reinstall Tasmi or give the path of one"
-            )
+            raise ModelError(f"no acoustic model at {path}: reinstall Tasmi, or name another")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")

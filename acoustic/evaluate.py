@@ -11,6 +11,7 @@ from rapidfuzz.distance import Levenshtein
 
 from acoustic import corpus
 from acoustic.augment import FeatureExtractor
+from acoustic.batches import labels_of
 from acoustic.model import ConformerCTC
 from quran_index import QuranIndex
 
@@ -38,9 +39,7 @@ class HeldOut:
         chosen = np.random.default_rng(0).permutation(len(usable))[:count]
         items = []
         for i in chosen:
-            verse = index.verse_of(usable[i].surah, usable[i].ayah)
-            first, last = index.first_word[verse], index.first_word[verse + 1] - 1
-            items.append((usable[i], index.spell(int(first), int(last)).tolist()))
+            items.append((usable[i], labels_of(index, usable[i])))
         return cls(items, corpus.Samples(folder))
 
     def per(self, model: ConformerCTC) -> float:

@@ -14,7 +14,7 @@ import json
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import onnx
 import torch
@@ -30,6 +30,7 @@ from acoustic.model import (
     Block,
     CausalConv,
     ConformerCTC,
+    Convolution,
     MaskedBatchNorm,
     ModelConfig,
 )
@@ -67,26 +68,63 @@ class _Front(nn.Module):
         return F.silu(self.linear(torch.cat(taps, dim=2))), padded[:, -self.context :]
 
 
+class _Convolution(nn.Module):
+    """A folded `Convolution` whose past inputs are given."""
+
+    def __init__(self, module: Convolution) -> None:
+        super().__init__()
+        scale, shift = _affine(module.batch_norm)
+        self.norm, self.gate, self.out = module.norm, module.gate, module.out
+        self.taps = nn.Parameter(module.depthwise * scale)
+        self.shift = nn.Parameter(shift)
+        self.kernel = len(module.depthwise)
+
+    def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+        chunk = x.shape[1]
+        padded = torch.cat([past, F.glu(self.gate(self.norm(x)), dim=-1)], dim=1)
+        y: Tensor = self.shift
+        for i in range(self.kernel):
+            y = y + padded[:, i : i + chunk] * self.taps[i]
+        return self.out(F.silu(y)), padded[:, chunk:]
+
+
+class _Block(nn.Module):
+    """A conformer block whose past keys, values and convolution inputs are given."""
+
+    def __init__(self, block: Block) -> None:
+        super().__init__()
+        self.before, self.after, self.norm = block.before, block.after, block.norm
+        self.attention = block.attention
+        self.convolution = _Convolution(block.convolution)
+
+    def forward(
+        self, x: Tensor, visible: Tensor, keys: Tensor, values: Tensor, past: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        chunk = x.shape[1]
+        x = x + 0.5 * self.before(x)
+        q, k, v = self.attention.project(x)
+        keys, values = torch.cat([keys, k], dim=1), torch.cat([values, v], dim=1)
+        x = x + self.attention(q, keys, values, visible[None, None, None])
+        y, past = self.convolution(x, past)
+        x = x + y
+        x = self.norm(x + 0.5 * self.after(x))
+        return x, keys[:, chunk:], values[:, chunk:], past
+
+
 class StreamingConformer(nn.Module):
     """The network as the runtime calls it; batch size 1.
 
-    Inputs: features [1, chunk * 6, BANDS]; visible [left + chunk] (bool: which cached and new frames
-    hold audio); front0 [1, 3, BANDS]; front1 [1, 2, width]; keys and values [layers, 1, left, width];
-    convolved [layers, 1, kernel - 1, width]. Outputs: log-probs [1, chunk, symbols], then each cache.
+    Inputs: features [1, chunk * 6, BANDS]; visible [left + chunk] (bool: which cached and new
+    frames hold audio); front0 [1, 3, BANDS]; front1 [1, 2, width]; keys and values [layers, 1,
+    left, width]; convolved [layers, 1, kernel - 1, width]. Outputs: log-probs [1, chunk, symbols],
+    then each cache.
     """
 
     def __init__(self, model: ConformerCTC) -> None:
         super().__init__()
-        self.config = model.config
-        self.front = nn.ModuleList(_Front(layer) for layer in model.front)
-        self.blocks = model.blocks
+        self.front = nn.ModuleList(_Front(cast(CausalConv, layer)) for layer in model.front)
+        self.blocks = nn.ModuleList(_Block(cast(Block, block)) for block in model.blocks)
         self.head = model.head
-        for block in self.blocks:
-            convolution = block.convolution
-            scale, shift = _affine(convolution.batch_norm)
-            convolution.depthwise.data = convolution.depthwise.data * scale
-            convolution.register_buffer("shift", shift.detach().clone())
-            convolution.batch_norm = nn.Identity()
 
     def forward(
         self,
@@ -102,29 +140,13 @@ class StreamingConformer(nn.Module):
         x, next1 = self.front[1](x, front1)
         next_keys, next_values, next_convolved = [], [], []
         for i, block in enumerate(self.blocks):
-            x, k, v, c = self._block(block, x, visible, keys[i], values[i], convolved[i])
+            x, k, v, c = block(x, visible, keys[i], values[i], convolved[i])
             next_keys.append(k)
             next_values.append(v)
             next_convolved.append(c)
         log_probs = self.head(x).log_softmax(-1)
         caches = (torch.stack(next_keys), torch.stack(next_values), torch.stack(next_convolved))
         return log_probs, next0, next1, *caches
-
-    def _block(
-        self, block: Block, x: Tensor, visible: Tensor, keys: Tensor, values: Tensor, past: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        chunk = x.shape[1]
-        x = x + 0.5 * block.before(x)
-        q, k, v = block.attention.project(x)
-        keys, values = torch.cat([keys, k], dim=1), torch.cat([values, v], dim=1)
-        x = x + block.attention(q, keys, values, visible[None, None, None])
-        padded = torch.cat([past, block.convolution.gated(x)], dim=1)
-        y = block.convolution.shift
-        for i in range(self.config.kernel):
-            y = y + padded[:, i : i + chunk] * block.convolution.depthwise[i]
-        x = x + block.convolution.out(F.silu(y))
-        x = block.norm(x + 0.5 * block.after(x))
-        return x, keys[:, chunk:], values[:, chunk:], padded[:, chunk:]
 
 
 def example_inputs(config: ModelConfig) -> tuple[Tensor, ...]:
@@ -154,14 +176,14 @@ def metadata(config: ModelConfig, symbols: tuple[str, ...]) -> dict[str, Any]:
 
 
 def export(model: ConformerCTC, symbols: tuple[str, ...], path: Path, *, quantise: bool) -> None:
-    """Write ``model`` to ``path``; the model's own modules are folded in place."""
+    """Write ``model`` to ``path``."""
     assert STRIDES == (2, 3)
     streaming = StreamingConformer(model.float().eval())
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / "plain.onnx"
         with warnings.catch_warnings():
-            # The tracing exporter is deprecated, but the new one writes graphs whose matrix products
-            # the quantiser does not find.
+            # The tracing exporter is deprecated, but the new one writes graphs whose matrix
+            # products the quantiser does not find.
             warnings.simplefilter("ignore", DeprecationWarning)
             torch.onnx.export(
                 streaming,

@@ -40,15 +40,16 @@ def hz_to_mel(hz: float) -> float:
 def mel_filters(warp: float = 1.0) -> Float:
     """Triangular filters [BANDS, FFT // 2 + 1].
 
-    ``warp`` > 1 reads each band from frequencies that much lower, which moves pitch and formants up by
-    that factor without changing tempo (vocal tract length perturbation, Jaitly & Hinton 2013).
+    ``warp`` > 1 reads each band from frequencies that much lower, which moves pitch and formants up
+    by that factor without changing tempo (vocal tract length perturbation, Jaitly & Hinton 2013).
     """
     edges = np.linspace(hz_to_mel(0.0), hz_to_mel(SAMPLE_RATE / 2), BANDS + 2)
     hz = 700.0 * (10.0 ** (edges / 2595.0) - 1.0) / warp
     bins = np.arange(FFT // 2 + 1) * (SAMPLE_RATE / FFT)
     rising = (bins - hz[:-2, None]) / (hz[1:-1] - hz[:-2])[:, None]
     falling = (hz[2:, None] - bins) / (hz[2:] - hz[1:-1])[:, None]
-    return np.maximum(0.0, np.minimum(rising, falling)).astype(np.float32)
+    filters: Float = np.maximum(0.0, np.minimum(rising, falling)).astype(np.float32)
+    return filters
 
 
 _HANN = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
@@ -92,4 +93,5 @@ def _normalise(logs: Float, state: FeatureState) -> Float:
     totals = (state.total + np.cumsum(logs * growth[:, None], axis=0)) / growth[:, None]
     weights = (state.weight + np.cumsum(growth)) / growth
     state.total, state.weight = totals[-1], float(weights[-1])
-    return ((logs - totals / weights[:, None]) * SCALE).astype(np.float32)
+    normalised: Float = ((logs - totals / weights[:, None]) * SCALE).astype(np.float32)
+    return normalised

@@ -72,7 +72,7 @@ class MaskedBatchNorm(nn.Module):
 
 
 class CausalConv(nn.Module):
-    """A strided causal convolution: [B, T, in] to [B, T / stride, out]; sees kernel - stride frames back."""
+    """A causal convolution: [B, T, in] to [B, T / stride, out]; looks back only."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int) -> None:
         super().__init__()
@@ -118,10 +118,10 @@ class Attention(nn.Module):
 
     def split(self, x: Tensor) -> Tensor:
         """[B, T, width] to [B, heads, T, D]."""
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return x.reshape(*x.shape[:-1], self.heads, -1).transpose(1, 2)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, allowed: Tensor) -> Tensor:
-        """[B, heads, Tq, D] to [B, heads, Tk, D], the queries being the last of the keys' positions.
+        """[B, heads, Tq, D] to [B, heads, Tk, D]; the queries are the last of the keys' positions.
 
         ``allowed`` broadcasts to [B, heads, Tq, Tk].
         """
@@ -132,11 +132,12 @@ class Attention(nn.Module):
     def forward(self, q: Tensor, k: Tensor, v: Tensor, allowed: Tensor) -> Tensor:
         """Projections [B, T, width] in, attended values [B, Tq, width] out."""
         y = self.attend(self.split(q), self.split(k), self.split(v), allowed)
-        return self.out(y.transpose(1, 2).flatten(2))
+        out: Tensor = self.out(y.transpose(1, 2).flatten(2))
+        return out
 
 
 class Convolution(nn.Module):
-    """The conformer's convolution module, causal; pointwise convolutions are Linear (int8 likes them)."""
+    """The conformer's convolution module, causal; its pointwise convolutions are Linear."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -158,7 +159,8 @@ class Convolution(nn.Module):
             groups=padded.shape[2],
         ).transpose(1, 2)
         assert y.shape[1] == padded.shape[1] - kernel + 1
-        return self.out(F.silu(self.batch_norm(y, mask)))
+        out: Tensor = self.out(F.silu(self.batch_norm(y, mask)))
+        return out
 
 
 class FeedForward(nn.Sequential):
@@ -192,7 +194,8 @@ class Block(nn.Module):
         padded = F.pad(self.convolution.gated(x), (0, 0, self.kernel - 1, 0))
         x = x + self.convolution.convolve(padded, mask)
         x = x + 0.5 * self.after(x)
-        return self.norm(x)
+        out: Tensor = self.norm(x)
+        return out
 
 
 def chunk_mask(frames: int, chunk: int, left: int, device: torch.device | None = None) -> Tensor:
@@ -227,9 +230,9 @@ class ConformerCTC(nn.Module):
         """
         chunk, left = chunk or self.config.chunk, self.config.left
         x = F.pad(features, (0, 0, 0, -features.shape[1] % SUBSAMPLING))
-        for layer in self.front:
-            lengths = lengths // layer.stride
-            frames = torch.arange(x.shape[1] // layer.stride, device=x.device)
+        for layer, stride in zip(self.front, STRIDES, strict=True):
+            lengths = lengths // stride
+            frames = torch.arange(x.shape[1] // stride, device=x.device)
             mask = frames[None] < lengths[:, None]
             x = layer(x, mask)
         # A padded frame may see what it likes, so that no row of the softmax is empty.

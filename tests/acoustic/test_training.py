@@ -1,0 +1,85 @@
+"""A tiny training run, end to end: corpus, training, resuming, export, and the runtime encoder."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rapidfuzz.distance import Levenshtein
+
+from acoustic import Encoder
+from acoustic.corpus import SAMPLE_RATE, Utterance
+from acoustic.evaluate import collapse
+from acoustic.export import export, load_checkpoint
+from acoustic.train import Recipe, train
+from quran_index import QuranIndex
+
+SHAPE = {"width": 48, "layers": 2, "heads": 2}
+
+
+@pytest.fixture(scope="module")
+def index() -> QuranIndex:
+    return QuranIndex.load()
+
+
+def beeps(labels: list[int]) -> np.ndarray:
+    """A voice that says each phoneme as its own chord, 130 ms long."""
+    t = np.arange(int(0.13 * SAMPLE_RATE)) / SAMPLE_RATE
+    envelope = np.hanning(len(t))
+    tones = [
+        sum(np.sin(2 * np.pi * f * t) for f in (200 + 90 * x, 3800 - 70 * x)) * envelope
+        for x in labels
+    ]
+    return (np.concatenate(tones) * 6000).astype("<i2")
+
+
+@pytest.fixture(scope="module")
+def corpus_folder(tmp_path_factory: pytest.TempPathFactory, index: QuranIndex) -> Path:
+    folder = tmp_path_factory.mktemp("corpus")
+    offset, lines = 0, []
+    with open(folder / "beeper.pcm", "wb") as pcm:
+        for surah, ayah in [(112, a) for a in range(1, 5)] + [(114, a) for a in range(1, 7)]:
+            first, end = index.first_word[index.verse_of(surah, ayah) :][:2].tolist()
+            wave = beeps(index.spell(first, end - 1).tolist())
+            pcm.write(wave.tobytes())
+            lines.append(
+                json.dumps(asdict(Utterance("beeper", "Beeper", surah, ayah, offset, len(wave))))
+            )
+            offset += len(wave)
+    (folder / "beeper.jsonl").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def test_a_voice_is_learned_resumed_and_exported(
+    corpus_folder: Path, index: QuranIndex, tmp_path: Path
+) -> None:
+    # Plainly heard to the end: a few hundred small steps must learn the voice.
+    def recipe(steps: int) -> Recipe:
+        return Recipe(
+            steps=steps, peak_rate=4e-3, warmup_steps=20, batch_seconds=8.0, first_fraction=1.0
+        )
+
+    train([corpus_folder], corpus_folder, tmp_path, recipe(20), SHAPE)
+    first = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()][-1]
+    train([corpus_folder], corpus_folder, tmp_path, recipe(220), SHAPE)
+    last = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()][-1]
+    assert (first["step"], last["step"]) == (20, 220)
+    assert last["per"] < min(first["per"], 0.2)
+
+    export(
+        load_checkpoint(tmp_path / "checkpoint.pt"),
+        index.symbols,
+        tmp_path / "m.onnx",
+        quantise=True,
+    )
+    encoder = Encoder.load(tmp_path / "m.onnx")
+    first_word, end = index.first_word[index.verse_of(112, 1) :][:2].tolist()
+    labels = index.spell(first_word, end - 1).tolist()
+    wave = beeps(labels).astype(np.float32) / 32768.0
+    state = encoder.start()
+    whole = len(wave) // encoder.hop * encoder.hop
+    heard = [encoder.step(state, wave[i : i + encoder.hop]) for i in range(0, whole, encoder.hop)]
+    heard.append(encoder.flush(state, wave[whole:]))
+    best = collapse(np.concatenate(heard).argmax(axis=1).tolist())
+    assert Levenshtein.distance(best, labels) <= 0.3 * len(labels)
