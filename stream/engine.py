@@ -5,6 +5,8 @@ The engine is immutable and shared; everything that changes lives in the states,
 
 from __future__ import annotations
 
+import logging
+import threading
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -12,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 import acoustic
-from decoders import BeamDecoder, Decoding, Partial
+from decoders import BeamDecoder, Decoding, Partial, align
 from lm import Priors
 from quran_index import QuranIndex
 
@@ -22,6 +24,9 @@ from .errors import InstallationError, UnsupportedHopError
 from .follower import Follower, Policy
 from .passages import PassageFinder
 from .vad import SileroVad
+
+_log = logging.getLogger(__name__)
+_LONG_LOAD_SECONDS = 4.0
 
 LogProbs = npt.NDArray[np.float32]
 
@@ -85,7 +90,7 @@ class Engine:
             raise UnsupportedHopError(
                 f"a hop of {hop_ms} ms", f"the model takes {step} ms at a time: give a multiple"
             )
-        return cls(
+        engine = cls(
             index=index,
             encoder=encoder,
             decoder=decoder,
@@ -93,6 +98,29 @@ class Engine:
             passages=PassageFinder(index),
             hop=hop,
         )
+        engine._warm_up()
+        return engine
+
+    def _warm_up(self) -> None:
+        """Runs what numba compiles, so that no stream has to wait for it.
+
+        Compiling takes a while, once per machine; then numba reads its own cache.
+        """
+        compiling = threading.Timer(
+            _LONG_LOAD_SECONDS,
+            _log.warning,
+            ("compiling the search for this computer: half a minute or so, this once",),
+        )
+        compiling.daemon = True
+        compiling.start()
+        symbols = len(self.index.symbols)
+        log_probs = np.full((8, symbols), -np.log(symbols), np.float32)
+        state = self.decoder.start()
+        self.decoder.advance(state, log_probs)
+        self.decoder.partial(state)
+        self.decoder.finish(state)
+        align(log_probs, self.index.graph, 0, 0, self.encoder.frame_shift)
+        compiling.cancel()
 
     def follower(self, clock: FrameClock) -> Follower:
         """A follower for one recitation, whose frames `clock` maps to audio seconds."""

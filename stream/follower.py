@@ -1,0 +1,381 @@
+"""What to tell the application, and when: hypotheses become verses.
+
+The decoder says, hop after hop, which path through the Quran explains the audio best. The follower
+turns that into promises: a verse is shown (`provisional`) when its posterior is high enough, and
+made final when the path has gone on from it, or when its text is complete and silence follows. What
+is final stays so, whatever the path says of that audio later.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from decoders.align import WordTime as Aligned
+from decoders.align import align
+from decoders.beam import Partial
+from decoders.path import Decoding, Run
+from quran_index import QuranIndex
+
+from .clock import FrameClock
+from .events import (
+    Candidate,
+    Candidates,
+    Event,
+    Final,
+    Provisional,
+    Retracted,
+    VerseRef,
+    Word,
+    WordTime,
+)
+from .history import Float, History
+from .passages import Passage, PassageFinder, Stretch
+from .vad import SpeechState
+
+_LISTED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """When to speak. Probabilities are posteriors, times seconds, words and phonemes counts."""
+
+    show: float = 0.6
+    """Posterior from which a verse is shown."""
+    show_phonemes: int = 6
+    """Phonemes that must have been heard of it."""
+    pause: float = 0.7
+    """Silence after a verse's last word that makes it final."""
+    onward_phonemes: int = 12
+    """Phonemes of what follows that make the verse before it final."""
+    partial_phonemes: int = 12
+    """Phonemes that an incomplete verse needs to count as recited."""
+    match: float = 0.25
+    """Mean posterior of the aligned phonemes below which a passage is not what it seems."""
+    temperature: float = 4.0
+    """Nats of score difference per nat of posterior odds."""
+
+
+@dataclass(slots=True)
+class _Done:
+    """Where the last decided passage ended: its run, its verse, and its last frame."""
+
+    entered: int = -1
+    verse: int = -1
+    frame: int = 0
+
+
+class Follower:
+    """Follows one recitation: told the hypotheses of every hop, says what is decided.
+
+    ``clock`` maps the frames of the hypotheses to audio seconds. Events are returned without their
+    header; the pipeline stamps it.
+    """
+
+    def __init__(
+        self, index: QuranIndex, finder: PassageFinder, clock: FrameClock, policy: Policy
+    ) -> None:
+        self._index = index
+        self._clock = clock
+        self._policy = policy
+        self._finder = finder
+        self._history = History()
+        self._basmala = index.verse_of(1, 1)
+        self._slot = 0
+        self._shown: Provisional | None = None
+        self._listed: tuple[tuple[int, int], ...] = ()
+        self._restart()
+
+    def _restart(self) -> None:
+        """A new search: frames count from 0 again."""
+        self._history.clear()
+        self._done = _Done()
+        self._words_told = -1  # last word (global) of the open passage that was told
+        self._posterior: dict[tuple[int, int], float] = {}  # best seen, by passage key
+
+    def hear(self, log_probs: Float) -> None:
+        """The encoder's next frames."""
+        self._history.append(log_probs)
+
+    def update(self, partial: Partial, audio_time: float, speech: SpeechState) -> list[Event]:
+        """Events decided by the audio up to ``audio_time``."""
+        posteriors = self._posteriors(partial)
+        pending = self._pending(partial.best)
+        events = self._candidates(posteriors) if speech.active else []
+        if pending:
+            key = _key(pending[-1])
+            now = self._grouped(posteriors, pending[-1].verse)
+            self._posterior[key] = max(self._posterior.get(key, 0.0), now)
+        silence = max(partial.pause * self._clock.shift, speech.silence if partial.pause else 0.0)
+        while pending and self._is_over(pending, partial, silence):
+            events += self._close(pending, partial.frames, posteriors)
+            pending = pending[1:]
+        if pending and not partial.entering:
+            events += self._show(pending[-1], posteriors, partial.frames)
+        return events
+
+    def finish(self, decoding: Decoding, audio_time: float) -> list[Event]:
+        """Closes what is open: the audio ended, was flushed, or fell silent for long."""
+        pending = self._pending(decoding.runs)
+        frames = self._clock.frames
+        events: list[Event] = []
+        while pending:
+            events += self._close(pending, frames, {})
+            pending = pending[1:]
+        events += self._withdraw("unclear")
+        self._listed = ()
+        self._restart()
+        return events
+
+    # --- what is believed -------------------------------------------------------------------------
+
+    def _posteriors(self, partial: Partial) -> dict[int, float]:
+        """Posterior of each candidate verse, likeliest first."""
+        if not partial.candidates:
+            return {}
+        verses, scores = zip(*partial.candidates, strict=True)
+        weights = np.exp((np.array(scores) - max(scores)) / self._policy.temperature)
+        weights /= weights.sum()
+        return dict(zip(verses, weights.tolist(), strict=True))
+
+    def _grouped(self, posteriors: dict[int, float], verse: int) -> float:
+        """Posterior of a verse's words, wherever they stand."""
+        return min(1.0, sum(posteriors.get(v, 0.0) for v in self._index.identical(verse)))
+
+    def _pending(self, runs: tuple[Run, ...]) -> list[Passage]:
+        """Passages of the path that are not decided yet."""
+        done = self._done
+
+        def decided(verse: int, stretch: Stretch) -> bool:
+            if stretch.entered == done.entered:
+                return verse <= done.verse
+            return (stretch.start + stretch.end) / 2 < done.frame
+
+        return self._finder.find((r for r in runs if r.end_frame > done.frame), decided)
+
+    # --- what is decided --------------------------------------------------------------------------
+
+    def _is_over(self, pending: list[Passage], partial: Partial, silence: float) -> bool:
+        """Whether the first pending passage is finished, one way or another."""
+        passage, *later = pending
+        if later:
+            onward = sum(
+                self._finder.phonemes(s.first_word, s.last_word) for p in later for s in p.stretches
+            )
+            return onward >= self._policy.onward_phonemes or self._is_settled(passage, partial)
+        complete = passage.last_word == self._last_of(passage.verse)
+        # The basmala opens most recitations: it is a verse of its own only if nothing else follows.
+        return complete and silence >= self._policy.pause and passage.verse != self._basmala
+
+    def _is_settled(self, passage: Passage, partial: Partial) -> bool:
+        """Whether no surviving path disagrees about the passage."""
+        entered = passage.stretches[-1].entered
+        run = next((i for i, r in enumerate(partial.best) if r.start_frame == entered), -1)
+        if run < partial.settled:
+            return run >= 0
+        return run == partial.settled and passage.last_word < partial.settled_word
+
+    def _close(
+        self, pending: list[Passage], frames: int, posteriors: dict[int, float]
+    ) -> list[Event]:
+        """Makes the first pending passage final, or drops it; either way it is decided."""
+        passage, *later = pending
+        until = later[0].end if later else frames
+        words = self._align(passage, later[0] if later else None, until)
+        counts = self._counts(passage, words, later)
+        last = passage.stretches[-1]
+        end = round(words[-1].end) if words else passage.end
+        self._done = _Done(last.entered, passage.verse, end)
+        self._history.forget(end)
+        events: list[Event] = []
+        if counts:
+            events += self._tell_words(passage, words)
+            events.append(self._final(passage, words, posteriors))
+            self._slot += 1
+            self._shown = None
+        elif self._shown is not None and self._shows(passage.verse):
+            events += self._withdraw("unclear")
+        self._words_told = -1
+        self._posterior = {k: p for k, p in self._posterior.items() if k != _key(passage)}
+        return events
+
+    def _counts(self, passage: Passage, words: list[Aligned], later: list[Passage]) -> bool:
+        """Whether a passage is a recited verse, and not a fragment or another sound."""
+        if passage.verse == self._index.istiadha:
+            return False
+        if passage.verse == self._basmala and later and later[0].verse != self._basmala + 1:
+            return False
+        opens = int(self._index.first_word[passage.verse])
+        if passage.verse == self._done.verse and passage.first_word > opens:
+            return False  # the end of the verse just decided, said again
+        spoken = self._finder.phonemes(passage.first_word, passage.last_word)
+        whole = self._finder.phonemes(opens, self._last_of(passage.verse))
+        if spoken < min(self._policy.partial_phonemes, whole):
+            return False
+        return bool(words) and float(np.mean([w.confidence for w in words])) >= self._policy.match
+
+    def _final(self, passage: Passage, words: list[Aligned], posteriors: dict[int, float]) -> Final:
+        index, verse = self._index, passage.verse
+        surah, ayah = index.reference(verse)
+        opens = int(index.first_word[verse])
+        rivals = [v for v in index.identical(verse) if v != verse]
+        mine = posteriors.get(verse, 1.0)
+        return Final(
+            slot=self._slot,
+            surah=surah,
+            ayah=ayah,
+            start=self._seconds(words[0].start),
+            end=self._seconds(words[-1].end),
+            confidence=self._posterior.get(_key(passage), 0.5),
+            words=tuple(
+                WordTime(
+                    w.word - opens + 1, self._seconds(w.start), self._seconds(w.end), w.confidence
+                )
+                for w in words
+            ),
+            first_word=passage.first_word - opens + 1,
+            last_word=passage.last_word - opens + 1,
+            ambiguous_with=tuple(
+                VerseRef(*index.reference(v)) for v in rivals if posteriors.get(v, 0.0) >= mine / 2
+            ),
+        )
+
+    # --- what is shown ----------------------------------------------------------------------------
+
+    def _candidates(self, posteriors: dict[int, float]) -> list[Event]:
+        top = [(v, p) for v, p in posteriors.items() if p >= 0.01][:_LISTED]
+        listed = tuple(self._index.reference(v) for v, _ in top)
+        if not listed or listed == self._listed:
+            return []
+        self._listed = listed
+        candidates = (Candidate(s, a, p) for (s, a), (_, p) in zip(listed, top, strict=True))
+        return [Candidates(candidates=tuple(candidates))]
+
+    def _show(self, passage: Passage, posteriors: dict[int, float], frames: int) -> list[Event]:
+        index, verse = self._index, passage.verse
+        confidence = self._grouped(posteriors, verse)
+        spoken = self._finder.phonemes(passage.first_word, passage.last_word)
+        if verse == index.istiadha or spoken < self._policy.show_phonemes:
+            return []
+        if confidence < self._policy.show and not self._shows(verse):
+            return []
+        surah, ayah = index.reference(verse)
+        opens, end = index.first_word[verse : verse + 2].tolist()
+        current = passage.stretches[-1].last_word
+        others = [(v, p) for v, p in posteriors.items() if v != verse and p >= 0.01][: _LISTED - 1]
+        shown = Provisional(
+            slot=self._slot,
+            surah=surah,
+            ayah=ayah,
+            current_word=current - opens + 1,
+            words_total=end - opens,
+            confidence=round(confidence, 2),
+            alternatives=tuple(Candidate(*index.reference(v), p) for v, p in others),
+        )
+        events: list[Event] = []
+        if not self._shows(verse):
+            self._words_told = -1
+        moved = self._shown is None or _place(shown) != _place(self._shown)
+        if moved:
+            events.append(shown)
+            self._shown = shown
+        if current > max(self._words_told, passage.first_word - 1) + 1:
+            aligned = self._align(passage, None, frames)
+            events += self._tell_words(passage, [w for w in aligned if w.word < current])
+        return events
+
+    def _tell_words(self, passage: Passage, words: list[Aligned]) -> list[Event]:
+        """`word` for each of ``words`` that was not told before."""
+        surah, ayah = self._index.reference(passage.verse)
+        opens = int(self._index.first_word[passage.verse])
+        told = [w for w in words if w.word > self._words_told]
+        if told:
+            self._words_told = told[-1].word
+        return [
+            Word(
+                slot=self._slot,
+                surah=surah,
+                ayah=ayah,
+                word=w.word - opens + 1,
+                start=self._seconds(w.start),
+                end=self._seconds(w.end),
+                status="recited",
+            )
+            for w in told
+        ]
+
+    def _withdraw(self, reason: str) -> list[Event]:
+        if (shown := self._shown) is None:
+            return []
+        self._shown = None
+        self._words_told = -1
+        self._slot += 1
+        return [Retracted(slot=shown.slot, surah=shown.surah, ayah=shown.ayah, reason=reason)]
+
+    def _shows(self, verse: int) -> bool:
+        shown = self._shown
+        return shown is not None and (shown.surah, shown.ayah) == self._index.reference(verse)
+
+    # --- when it was said -------------------------------------------------------------------------
+
+    def _align(self, passage: Passage, following: Passage | None, until: int) -> list[Aligned]:
+        """Times of the passage's words, in frames; a word recited again counts where it was last.
+
+        Of a run that goes on, the following verse's words are aligned too: they show where this
+        verse's last word ends.
+        """
+        aligned: dict[int, Aligned] = {}
+        for i, stretch in enumerate(passage.stretches):
+            last_word, end = stretch.last_word, stretch.end
+            if i + 1 == len(passage.stretches):
+                end = until
+                if following is not None:
+                    last_word, end = _reach(stretch, following.stretches[0])
+            elif passage.stretches[i + 1].entered > stretch.entered:
+                end = passage.stretches[i + 1].entered
+            start = self._start(stretch)
+            log_probs = self._history.between(start, end)
+            if not len(log_probs):
+                continue
+            try:
+                times = align(log_probs, self._index.graph, stretch.first_word, last_word, 1.0)
+            except ValueError:  # too few frames: the path has only just arrived there
+                continue
+            for t in times:
+                if t.word <= stretch.last_word:
+                    moved = Aligned(t.word, t.start + start, t.end + start, t.confidence)
+                    aligned[t.word] = moved
+        return [aligned[w] for w in sorted(aligned)]
+
+    def _start(self, stretch: Stretch) -> int:
+        """Where a stretch's frames begin: after what is decided."""
+        if stretch.entered == self._done.entered:
+            return self._done.frame
+        return max(stretch.start, self._done.frame if stretch.start < self._done.frame else 0)
+
+    def _seconds(self, frame: float) -> float:
+        whole = int(frame)
+        return (
+            self._clock.start(min(whole, self._clock.frames - 1))
+            + (frame - min(whole, self._clock.frames - 1)) * self._clock.shift
+        )
+
+    def _last_of(self, verse: int) -> int:
+        return int(self._index.first_word[verse + 1]) - 1
+
+
+def _key(passage: Passage) -> tuple[int, int]:
+    """What stays the same of a passage while it is being recited."""
+    return passage.verse, passage.stretches[0].entered
+
+
+def _place(shown: Provisional) -> tuple[int, int, int, float]:
+    return shown.surah, shown.ayah, shown.current_word, round(shown.confidence, 1)
+
+
+def _reach(stretch: Stretch, following: Stretch) -> tuple[int, int]:
+    """Last word and end frame to align a stretch with, given what follows it."""
+    if following.entered == stretch.entered:
+        return following.last_word, following.end
+    return stretch.last_word, max(following.start, stretch.start + 1)
