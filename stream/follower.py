@@ -34,7 +34,7 @@ from .history import Float, History
 from .passages import Passage, PassageFinder, Stretch
 from .vad import SpeechState
 
-_LISTED = 5
+_LISTED, _LEAST = 5, 0.02  # how many verses are listed, and the least probability worth listing
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,16 @@ class _Done:
     frame: int = 0
 
 
+@dataclass(slots=True)
+class _Slot:
+    """An open slot: what it shows, and the last word (global number) told in it."""
+
+    number: int
+    verse: int
+    shown: Provisional | None = None
+    told: int = -1
+
+
 class Follower:
     """Follows one recitation: told the hypotheses of every hop, says what is decided.
 
@@ -82,8 +92,8 @@ class Follower:
         self._finder = finder
         self._history = History()
         self._basmala = index.verse_of(1, 1)
-        self._slot = 0
-        self._shown: Provisional | None = None
+        self._slots = 0
+        self._open: list[_Slot] = []
         self._listed: tuple[tuple[int, int], ...] = ()
         self._restart()
 
@@ -91,7 +101,6 @@ class Follower:
         """A new search: frames count from 0 again."""
         self._history.clear()
         self._done = _Done()
-        self._words_told = -1  # last word (global) of the open passage that was told
         self._posterior: dict[tuple[int, int], float] = {}  # best seen, by passage key
 
     def hear(self, log_probs: Float) -> None:
@@ -112,7 +121,7 @@ class Follower:
             events += self._close(pending, partial.frames, posteriors)
             pending = pending[1:]
         if pending and not partial.entering:
-            events += self._show(pending[-1], posteriors, partial.frames)
+            events += self._show(pending, posteriors, partial.frames)
         return events
 
     def finish(self, decoding: Decoding, audio_time: float) -> list[Event]:
@@ -123,7 +132,7 @@ class Follower:
         while pending:
             events += self._close(pending, frames, {})
             pending = pending[1:]
-        events += self._withdraw("unclear")
+        events += [self._withdraw(slot, "unclear") for slot in tuple(self._open)]
         self._listed = ()
         self._restart()
         return events
@@ -189,14 +198,14 @@ class Follower:
         self._done = _Done(last.entered, passage.verse, end)
         self._history.forget(end)
         events: list[Event] = []
+        slot, strays = self._slot_of(pending, 0)
         if counts:
-            events += self._tell_words(passage, words)
-            events.append(self._final(passage, words, posteriors))
-            self._slot += 1
-            self._shown = None
-        elif self._shown is not None and self._shows(passage.verse):
-            events += self._withdraw("unclear")
-        self._words_told = -1
+            slot = slot or self._take_slot(strays, passage.verse)
+            self._open.remove(slot)
+            events += self._tell_words(slot, words)
+            events.append(self._final(slot.number, passage, words, posteriors))
+        elif slot is not None:
+            events.append(self._withdraw(slot, "unclear"))
         self._posterior = {k: p for k, p in self._posterior.items() if k != _key(passage)}
         return events
 
@@ -215,14 +224,20 @@ class Follower:
             return False
         return bool(words) and float(np.mean([w.confidence for w in words])) >= self._policy.match
 
-    def _final(self, passage: Passage, words: list[Aligned], posteriors: dict[int, float]) -> Final:
+    def _final(
+        self,
+        slot: int,
+        passage: Passage,
+        words: list[Aligned],
+        posteriors: dict[int, float],
+    ) -> Final:
         index, verse = self._index, passage.verse
         surah, ayah = index.reference(verse)
         opens = int(index.first_word[verse])
         rivals = [v for v in index.identical(verse) if v != verse]
         mine = posteriors.get(verse, 1.0)
         return Final(
-            slot=self._slot,
+            slot=slot,
             surah=surah,
             ayah=ayah,
             start=self._seconds(words[0].start),
@@ -244,7 +259,7 @@ class Follower:
     # --- what is shown ----------------------------------------------------------------------------
 
     def _candidates(self, posteriors: dict[int, float]) -> list[Event]:
-        top = [(v, p) for v, p in posteriors.items() if p >= 0.01][:_LISTED]
+        top = [(v, p) for v, p in posteriors.items() if p >= _LEAST][:_LISTED]
         listed = tuple(self._index.reference(v) for v, _ in top)
         if not listed or listed == self._listed:
             return []
@@ -252,49 +267,75 @@ class Follower:
         candidates = (Candidate(s, a, p) for (s, a), (_, p) in zip(listed, top, strict=True))
         return [Candidates(candidates=tuple(candidates))]
 
-    def _show(self, passage: Passage, posteriors: dict[int, float], frames: int) -> list[Event]:
-        index, verse = self._index, passage.verse
-        confidence = self._grouped(posteriors, verse)
+    def _slot_of(self, pending: list[Passage], which: int) -> tuple[_Slot | None, list[_Slot]]:
+        """The open slot of one pending passage, and the slots that show none of them."""
+        strays = list(self._open)
+        found = None
+        for i, passage in enumerate(pending):
+            slot = next((s for s in strays if s.verse == passage.verse), None)
+            if slot is not None:
+                strays.remove(slot)
+            if i == which:
+                found = slot
+        return found, strays
+
+    def _take_slot(self, strays: list[_Slot], verse: int) -> _Slot:
+        """A slot for a verse that has none: a stray one changes its verse, else a new one opens."""
+        if strays:
+            slot = strays.pop(0)
+            slot.verse, slot.told = verse, -1
+        else:
+            slot = _Slot(self._slots, verse)
+            self._slots += 1
+            self._open.append(slot)
+        return slot
+
+    def _show(
+        self, pending: list[Passage], posteriors: dict[int, float], frames: int
+    ) -> list[Event]:
+        """Shows the passage being recited, if it is likely enough, and tells its complete words."""
+        index, passage = self._index, pending[-1]
+        confidence = self._grouped(posteriors, passage.verse)
         spoken = self._finder.phonemes(passage.first_word, passage.last_word)
-        if verse == index.istiadha or spoken < self._policy.show_phonemes:
-            return []
-        if confidence < self._policy.show and not self._shows(verse):
-            return []
-        surah, ayah = index.reference(verse)
-        opens, end = index.first_word[verse : verse + 2].tolist()
+        slot, strays = self._slot_of(pending, len(pending) - 1)
+        events: list[Event] = []
+        if slot is None:
+            likely = confidence >= self._policy.show and spoken >= self._policy.show_phonemes
+            if not likely or passage.verse == index.istiadha:
+                return []
+            slot = self._take_slot(strays, passage.verse)
+            events += [self._withdraw(stray, "replaced") for stray in strays]
+        surah, ayah = index.reference(passage.verse)
+        opens, end = index.first_word[passage.verse : passage.verse + 2].tolist()
         current = passage.stretches[-1].last_word
-        others = [(v, p) for v, p in posteriors.items() if v != verse and p >= 0.01][: _LISTED - 1]
+        others = [(v, p) for v, p in posteriors.items() if v != passage.verse and p >= _LEAST]
         shown = Provisional(
-            slot=self._slot,
+            slot=slot.number,
             surah=surah,
             ayah=ayah,
             current_word=current - opens + 1,
             words_total=end - opens,
-            confidence=round(confidence, 2),
-            alternatives=tuple(Candidate(*index.reference(v), p) for v, p in others),
+            confidence=confidence,
+            alternatives=tuple(Candidate(*index.reference(v), p) for v, p in others[:_LISTED]),
         )
-        events: list[Event] = []
-        if not self._shows(verse):
-            self._words_told = -1
-        moved = self._shown is None or _place(shown) != _place(self._shown)
-        if moved:
+        if slot.shown is None or _place(shown) != _place(slot.shown):
             events.append(shown)
-            self._shown = shown
-        if current > max(self._words_told, passage.first_word - 1) + 1:
+            slot.shown = shown
+        if current > max(slot.told, passage.first_word - 1) + 1:
             aligned = self._align(passage, None, frames)
-            events += self._tell_words(passage, [w for w in aligned if w.word < current])
+            events += self._tell_words(slot, [w for w in aligned if w.word < current])
         return events
 
-    def _tell_words(self, passage: Passage, words: list[Aligned]) -> list[Event]:
+    def _tell_words(self, slot: _Slot, words: list[Aligned]) -> list[Event]:
         """`word` for each of ``words`` that was not told before."""
-        surah, ayah = self._index.reference(passage.verse)
-        opens = int(self._index.first_word[passage.verse])
-        told = [w for w in words if w.word > self._words_told]
+        surah, ayah = self._index.reference(slot.verse)
+        opens = int(self._index.first_word[slot.verse])
+        told = [w for w in words if w.word > slot.told]
         if told:
-            self._words_told = told[-1].word
+            slot.told = told[-1].word
         return [
             Word(
-                slot=self._slot,
+                slot=slot.number,
                 surah=surah,
                 ayah=ayah,
                 word=w.word - opens + 1,
@@ -305,17 +346,10 @@ class Follower:
             for w in told
         ]
 
-    def _withdraw(self, reason: str) -> list[Event]:
-        if (shown := self._shown) is None:
-            return []
-        self._shown = None
-        self._words_told = -1
-        self._slot += 1
-        return [Retracted(slot=shown.slot, surah=shown.surah, ayah=shown.ayah, reason=reason)]
-
-    def _shows(self, verse: int) -> bool:
-        shown = self._shown
-        return shown is not None and (shown.surah, shown.ayah) == self._index.reference(verse)
+    def _withdraw(self, slot: _Slot, reason: str) -> Event:
+        self._open.remove(slot)
+        surah, ayah = self._index.reference(slot.verse)
+        return Retracted(slot=slot.number, surah=surah, ayah=ayah, reason=reason)
 
     # --- when it was said -------------------------------------------------------------------------
 

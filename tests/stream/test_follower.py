@@ -1,0 +1,170 @@
+"""What the follower tells of verses spelled into noise, by the real decoder and the whole text."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from decoders import BeamDecoder
+from lm import Priors
+from quran_index import QuranIndex
+from stream import Candidates, Event, Final, Provisional, Retracted, Word
+from stream.clock import FrameClock
+from stream.follower import Follower, Policy
+from stream.passages import PassageFinder
+from stream.vad import SpeechState
+from tests.texts import spoken
+
+SHIFT, HOP = 0.06, 8
+# Breaths: first and last (surah, ayah, word); word 0 is the last of the verse.
+Place = tuple[int, int, int]
+
+
+@pytest.fixture(scope="module")
+def index() -> QuranIndex:
+    return QuranIndex.load()
+
+
+@pytest.fixture(scope="module")
+def decoder(index: QuranIndex) -> BeamDecoder:
+    return BeamDecoder(index.graph, Priors.load())
+
+
+@pytest.fixture(scope="module")
+def finder(index: QuranIndex) -> PassageFinder:
+    return PassageFinder(index)
+
+
+class Listener:
+    """Feeds breaths to a decoder and a follower, hop by hop."""
+
+    def __init__(self, index: QuranIndex, decoder: BeamDecoder, finder: PassageFinder) -> None:
+        self.index, self.decoder, self.finder = index, decoder, finder
+
+    def word(self, place: Place) -> int:
+        surah, ayah, number = place
+        first, end = self.index.first_word[self.index.verse_of(surah, ayah) :][:2].tolist()
+        return int(first + number - 1 if number else end - 1)
+
+    def hear(
+        self, breaths: list[tuple[Place, Place]], silence: float = 2.0, seed: int = 0
+    ) -> list[Event]:
+        spelled = [self.index.spell(self.word(a), self.word(b)).tolist() for a, b in breaths]
+        log_probs = spoken(np.random.default_rng(seed), spelled, len(self.index.symbols))
+        quiet = np.full((int(silence / SHIFT), log_probs.shape[1]), -9.0, np.float32)
+        quiet[:, 0] = -0.01
+        return self.follow(np.concatenate([log_probs, quiet]), len(log_probs))
+
+    def follow(self, log_probs: np.ndarray, speech_frames: int) -> list[Event]:
+        clock, state = FrameClock(SHIFT), self.decoder.start()
+        follower = Follower(self.index, self.finder, clock, Policy())
+        events: list[Event] = []
+        for at in range(0, len(log_probs), HOP):
+            hop = log_probs[at : at + HOP]
+            clock.add(len(hop), at * SHIFT)
+            follower.hear(hop)
+            self.decoder.advance(state, hop)
+            now = (at + len(hop)) * SHIFT
+            silence = max(0.0, now - speech_frames * SHIFT)
+            speech = SpeechState(active=not silence, since=0.0, silence=silence)
+            events += follower.update(self.decoder.partial(state), now, speech)
+        return events + follower.finish(self.decoder.finish(state), len(log_probs) * SHIFT)
+
+
+@pytest.fixture(scope="module")
+def listener(index: QuranIndex, decoder: BeamDecoder, finder: PassageFinder) -> Listener:
+    return Listener(index, decoder, finder)
+
+
+def verse(surah: int, ayah: int) -> tuple[Place, Place]:
+    return (surah, ayah, 1), (surah, ayah, 0)
+
+
+def finals(events: list[Event]) -> list[tuple[int, int]]:
+    return [(e.surah, e.ayah) for e in events if isinstance(e, Final)]
+
+
+def test_a_surah_is_told_verse_by_verse_and_word_by_word(listener: Listener) -> None:
+    events = listener.hear([verse(112, a) for a in range(1, 5)])
+    assert finals(events) == [(112, a) for a in range(1, 5)]
+    assert not [e for e in events if isinstance(e, Retracted)]
+    assert any(isinstance(e, Candidates) for e in events)
+    for final in (e for e in events if isinstance(e, Final)):
+        total = len(listener.index.words(listener.index.verse_of(112, final.ayah)))
+        assert (final.first_word, final.last_word) == (1, total)
+        words = [e for e in events if isinstance(e, Word) and e.slot == final.slot]
+        assert [w.word for w in words] == list(range(1, total + 1))
+        assert [w.word for w in final.words] == list(range(1, total + 1))
+        starts = [w.start for w in final.words]
+        assert starts == sorted(starts)
+        assert final.start == starts[0] < final.end
+
+
+def test_a_verse_is_shown_before_it_is_final(listener: Listener) -> None:
+    events = listener.hear([verse(2, 255)])
+    kinds = [type(e) for e in events if isinstance(e, (Provisional, Final))]
+    assert kinds[0] is Provisional
+    assert kinds.count(Final) == 1
+    shown = next(e for e in events if isinstance(e, Provisional))
+    assert (shown.surah, shown.ayah) == (2, 255)
+    assert shown.current_word < shown.words_total == 50
+
+
+def test_five_recitations_are_five_finals(listener: Listener) -> None:
+    assert finals(listener.hear([verse(113, 3)] * 5)) == [(113, 3)] * 5
+
+
+def test_words_said_again_inside_a_verse_make_no_verse(listener: Listener) -> None:
+    breaths = [((2, 286, 1), (2, 286, 12)), ((2, 286, 8), (2, 286, 0))]
+    assert finals(listener.hear(breaths)) == [(2, 286)]
+
+
+def test_the_end_of_a_verse_said_again_makes_no_verse(listener: Listener) -> None:
+    breaths = [verse(59, 23), ((59, 23, 12), (59, 23, 0)), verse(59, 24)]
+    assert finals(listener.hear(breaths)) == [(59, 23), (59, 24)]
+
+
+def test_the_basmala_belongs_to_no_other_surah(listener: Listener) -> None:
+    opening = [verse(0, 1), verse(1, 1)]
+    assert finals(listener.hear([*opening, verse(108, 1), verse(108, 2)])) == [(108, 1), (108, 2)]
+    assert finals(listener.hear([*opening, verse(1, 2)])) == [(1, 1), (1, 2)]
+    assert finals(listener.hear(opening)) == [(1, 1)]
+
+
+def test_a_part_of_a_verse_says_which(listener: Listener) -> None:
+    (final,) = (e for e in listener.hear([((24, 35, 5), (24, 35, 20))]) if isinstance(e, Final))
+    assert (final.surah, final.ayah, final.first_word, final.last_word) == (24, 35, 5, 20)
+
+
+def test_identical_verses_are_told_apart_by_what_came_before(listener: Listener) -> None:
+    assert finals(listener.hear([verse(55, 46), verse(55, 47), verse(55, 48)])) == [
+        (55, 46),
+        (55, 47),
+        (55, 48),
+    ]
+
+
+def test_an_identical_verse_alone_is_ambiguous(listener: Listener) -> None:
+    (final,) = (e for e in listener.hear([verse(55, 13)]) if isinstance(e, Final))
+    same = {
+        listener.index.reference(v)
+        for v in listener.index.identical(listener.index.verse_of(55, 13))
+    }
+    named = {(final.surah, final.ayah)} | {(r.surah, r.ayah) for r in final.ambiguous_with}
+    assert named <= same
+    assert len(named) > 10
+
+
+def test_noise_is_no_verse(listener: Listener) -> None:
+    rng = np.random.default_rng(5)
+    logits = rng.normal(0, 1.5, (300, len(listener.index.symbols)))
+    logits -= np.logaddexp.reduce(logits, axis=1, keepdims=True)
+    assert finals(listener.follow(logits.astype(np.float32), 300)) == []
+
+
+def test_silence_finalises_a_complete_verse_before_the_end(listener: Listener) -> None:
+    log_probs_end = 2.0
+    events = listener.hear([verse(112, 1)], silence=log_probs_end)
+    final = next(i for i, e in enumerate(events) if isinstance(e, Final))
+    # It came from silence, not from `finish`: nothing of this slot is open after it.
+    assert not [e for e in events[final:] if isinstance(e, (Provisional, Retracted))]
