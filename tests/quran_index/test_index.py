@@ -76,8 +76,9 @@ def test_text_and_pause_signs_are_the_mushafs(index: QuranIndex) -> None:
     assert [index.word_text(w) for w in range(WORDS)] == mushaf.words
     for surah, ayah in [(2, 2), (2, 255), (3, 7), (18, 1), (36, 52), (75, 27)]:
         first = index.first_word[index.verse_of(surah, ayah)]
+        # 36:52 has two at one word; the later, a pause, counts.
         signs = [
-            "".join(mark.sign for mark in word.marks if mark.kind == "waqf")
+            "".join(mark.sign for mark in word.marks if mark.kind == "waqf")[-1:]
             for word in mushaf.ayah(surah, ayah).word_list
         ]
         found = [index.pause_marks[index.pause_mark[first + i]] for i in range(len(signs))]
