@@ -158,8 +158,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with ThreadPoolExecutor(args.jobs) as pool:
         for result in pool.map(lambda clip: run_clip(recognizer, index, clip), todo):
             results.append(result)
-            print(f"\r{len(results)}/{len(todo)}", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
+            if sys.stderr.isatty():
+                end = "" if len(results) < len(todo) else "\n"
+                print(f"\r{len(results)}/{len(todo)}", end=end, file=sys.stderr, flush=True)
     Console(width=110).print(table(results))
     audio, compute = sum(r.seconds for r in results), sum(r.compute for r in results)
     if audio:
