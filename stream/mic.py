@@ -70,6 +70,7 @@ async def _listen(wanted: int | str | None, as_json: bool) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, _stop, loop, number, source)
+    print(f"mic: listening to {device.name}", file=sys.stderr, flush=True)
     console = Console()
     view: _View
     with ExitStack() as stack:
@@ -80,7 +81,6 @@ async def _listen(wanted: int | str | None, as_json: bool) -> None:
             view = stack.enter_context(screen)
         else:
             view = _Lines(Narrator(recognizer.engine.index).line)
-        print(f"mic: listening to {device.name}", file=sys.stderr, flush=True)
         async with recognizer.stream() as stream:
             async for event in stream.run(_Tapped(source, view)):
                 view.show(event)

@@ -45,7 +45,7 @@ class Screen:
         self._index = index
         self._device = device
         self._console = console
-        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._live = Live(console=console, auto_refresh=False)
         self._drawn = 0.0
         self._level = _QUIETEST_DB
         self._speech = False
