@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -104,8 +103,8 @@ class Sampler:
 class Collator:
     """Examples to batches."""
 
-    def __init__(self, folders: list[Path], device: torch.device, rng: np.random.Generator) -> None:
-        self._samples = {name: s for s in map(Samples, folders) for name in s.names}
+    def __init__(self, device: torch.device, rng: np.random.Generator) -> None:
+        self._samples = Samples()
         self._extract = FeatureExtractor(device)
         self._device = device
         self._rng = rng
@@ -114,7 +113,7 @@ class Collator:
         """float32 waveform, its pauses filled with faint noise."""
         parts: list[npt.NDArray[np.float32]] = []
         for utterance, pause in zip(example.utterances, example.pauses, strict=True):
-            parts.append(self._samples[utterance.corpus](utterance).astype(np.float32) / 32768.0)
+            parts.append(self._samples(utterance).astype(np.float32) / 32768.0)
             level = 10 ** self._rng.uniform(-5, -3)
             quiet = self._rng.normal(0, level, int(pause * SAMPLE_RATE))
             parts.append(quiet.astype(np.float32))
@@ -125,12 +124,11 @@ class Collator:
         waves = [self.wave(e) for e in examples]
         kept: list[tuple[Tensor, tuple[int, ...]]] = []
         for i, (wave, example) in enumerate(zip(waves, examples, strict=True)):
-            behind = waves[i - 1] if len(waves) > 1 else None
-            features = self._extract.plain(wave)
-            if settings is not None:
-                augmented = self._extract.augmented(wave, settings, self._rng, behind)
-                if _fits(augmented, example.labels):
-                    features = augmented
+            if settings is None:
+                features = self._extract.plain(wave)
+            else:
+                behind = waves[i - 1] if len(waves) > 1 else None
+                features = self._extract.augmented(wave, settings, self._rng, behind)
             if _fits(features, example.labels):
                 kept.append((features, example.labels))
         if not kept:

@@ -19,7 +19,7 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -127,32 +127,26 @@ def build(rows: list[dict[str, Any]], root: Path, out: Path) -> dict[str, int]:
 
 
 def load(folder: Path) -> list[Utterance]:
-    """Every utterance of a corpus folder."""
+    """Every utterance of a corpus folder; ``corpus`` becomes a path, as folders share names."""
     return [
-        Utterance(**json.loads(line))
+        replace(Utterance(**json.loads(line)), corpus=str(index.with_suffix("")))
         for index in sorted(folder.glob("*.jsonl"))
         for line in index.read_text(encoding="utf-8").splitlines()
     ]
 
 
 class Samples:
-    """Memory-mapped access to a corpus folder's audio."""
+    """Memory-mapped access to the audio of loaded utterances."""
 
-    def __init__(self, folder: Path) -> None:
-        self._maps: dict[str, Int16] = {
-            path.stem: np.memmap(path, dtype="<i2", mode="r")
-            for path in folder.glob("*.pcm")
-            if path.stat().st_size
-        }
-
-    @property
-    def names(self) -> list[str]:
-        """The corpora held, one per reciter."""
-        return list(self._maps)
+    def __init__(self) -> None:
+        self._maps: dict[str, Int16] = {}
 
     def __call__(self, utterance: Utterance) -> Int16:
         """int16 samples of one utterance, at 16 kHz."""
-        pcm = self._maps[utterance.corpus]
+        pcm = self._maps.get(utterance.corpus)
+        if pcm is None:
+            pcm = np.memmap(f"{utterance.corpus}.pcm", dtype="<i2", mode="r")
+            self._maps[utterance.corpus] = pcm
         return pcm[utterance.start : utterance.start + utterance.samples]
 
 

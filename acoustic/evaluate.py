@@ -40,7 +40,7 @@ class HeldOut:
         items = []
         for i in chosen:
             items.append((usable[i], labels_of(index, usable[i])))
-        return cls(items, corpus.Samples(folder))
+        return cls(items, corpus.Samples())
 
     def per(self, model: ConformerCTC) -> float:
         """Greedy phoneme error rate, micro-averaged; the model's mode is restored after."""

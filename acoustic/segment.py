@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from acoustic.corpus import SAMPLE_RATE, Samples, Utterance, load
+from acoustic.corpus import MIN_SECONDS, SAMPLE_RATE, Samples, Utterance, load
 from acoustic.encoder import Encoder, Float
 from decoders.align import WordTime, align
 from decoders.beam import BeamDecoder
@@ -57,16 +57,17 @@ def whole_verses(
 def segment(source: Path, out: Path, encoder: Encoder, index: QuranIndex) -> Counter[str]:
     """Write the corpus ``out`` from the surahs in ``source``; counts kept and dropped verses."""
     decoder = BeamDecoder(index.graph, Priors.load())
-    samples, counts = Samples(source), Counter[str]()
+    samples, counts = Samples(), Counter[str]()
     out.mkdir(parents=True, exist_ok=True)
     surahs = [u for u in load(source) if not u.ayah]
-    for name in sorted({u.corpus for u in surahs}):
+    for path in sorted({u.corpus for u in surahs}):
+        name = Path(path).name
         offset = 0
         with (
             open(out / f"{name}.pcm", "wb") as pcm,
             open(out / f"{name}.jsonl", "w", encoding="utf-8") as lines,
         ):
-            for utterance in (u for u in surahs if u.corpus == name):
+            for utterance in (u for u in surahs if u.corpus == path):
                 audio = samples(utterance)
                 heard = log_probs(encoder, audio.astype(np.float32) / 32768.0)
                 state = decoder.start()
@@ -88,6 +89,9 @@ def segment(source: Path, out: Path, encoder: Encoder, index: QuranIndex) -> Cou
                             continue
                         low = max(0, int((begin + start - MARGIN) * SAMPLE_RATE))
                         cut = audio[low : int((begin + end + MARGIN) * SAMPLE_RATE)]
+                        if len(cut) < MIN_SECONDS * SAMPLE_RATE:
+                            counts["too short"] += 1
+                            continue
                         pcm.write(cut.tobytes())
                         surah, ayah = index.reference(verse)
                         row = Utterance(name, utterance.reciter, surah, ayah, offset, len(cut))

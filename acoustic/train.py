@@ -201,7 +201,8 @@ class _Log:
         self._losses.append(loss)
         now = time.monotonic()
         if self._trainer.step % LOG_STEPS == 0:
-            self._write(hours=self._trainer.heard, loss=float(np.nanmean(self._losses)))
+            hours = self._trainer.heard * (dist.get_world_size() if dist.is_initialized() else 1)
+            self._write(hours=hours, loss=float(np.nanmean(self._losses)))
             self._losses.clear()
         if now - self._evaluated > EVALUATE_SECONDS:
             self.evaluate()
@@ -234,7 +235,7 @@ def train(
     rng = np.random.default_rng((recipe.seed, rank, trainer.step))
     utterances = [u for folder in folders for u in corpus.load(folder)]
     sampler = Sampler(utterances, index, rng)
-    collate = Collator(folders, trainer.device, rng)
+    collate = Collator(trainer.device, rng)
     log = None
     if rank == 0:
         held = HeldOut.load(held_out, index) if held_out is not None else None
