@@ -102,7 +102,7 @@ class Engine:
         return engine
 
     def _warm_up(self) -> None:
-        """Runs what numba compiles, so that no stream has to wait for it.
+        """Runs what numba compiles and what is made when first used: no stream is to wait for it.
 
         Compiling takes a while, once per machine; then numba reads its own cache.
         """
@@ -121,6 +121,7 @@ class Engine:
         self.decoder.finish(state)
         align(log_probs, self.index.graph, 0, 0, self.encoder.frame_shift)
         compiling.cancel()
+        self.index.identical(0)
 
     def follower(self, clock: FrameClock) -> Follower:
         """A follower for one recitation, whose frames `clock` maps to audio seconds."""

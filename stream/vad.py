@@ -35,6 +35,7 @@ _LEARNING_STEPS = round(3 / _STEP_SECONDS)
 
 PRE_ROLL = 0.5  # seconds heard again from before the gate opened, at least
 HANGOVER = 2.0  # seconds of quiet until the gate closes: a stop for breath is shorter
+_BELIEF = 4.0  # seconds from the last audible moment in which the encoder's phonemes count
 SPEECH_END = 0.8  # seconds of quiet until speech has ended
 
 FloatArray = npt.NDArray[np.float32]
@@ -126,6 +127,7 @@ class SpeechGate:
         self._levels[:_LEARNING_STEPS] = _LOWEST_FLOOR_DB
         self._run = 0
         self._last_sound = -np.inf
+        self._last_heard = -np.inf
         self._last_voice = -np.inf
         self._active = False
         self._since = 0.0
@@ -151,13 +153,18 @@ class SpeechGate:
                 self._last_sound = end
 
     def heard(self, start: float, end: float) -> None:
-        """The encoder heard a phoneme from `start` to `end` (audio seconds)."""
-        self._voice(start, end)
-        self._last_sound = max(self._last_sound, end)
+        """The encoder heard a phoneme from `start` to `end` (audio seconds).
+
+        Believed only near something audible: what a network hears in mere noise must not keep
+        itself going.
+        """
+        if start - self._last_sound < _BELIEF:
+            self._voice(start, end)
+            self._last_heard = max(self._last_heard, end)
 
     def open(self, now: float) -> bool:
         """Whether the audio up to `now` is to be encoded."""
-        return now - self._last_sound < HANGOVER
+        return now - max(self._last_sound, self._last_heard) < HANGOVER
 
     def settle(self, now: float) -> list[SpeechChange]:
         """Speech that started or ended by `now`, in order, each reported once."""

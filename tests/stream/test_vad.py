@@ -79,20 +79,33 @@ def test_a_loud_sound_in_noise_opens_the_gate_and_quiet_closes_it_after_the_hang
 def test_speech_is_what_silero_or_the_encoder_hears(vad):
     gate = SpeechGate(vad)
     gate.observe(np.zeros(16_000, np.float32))
-    assert gate.settle(1.0) == []
-    assert gate.state(1.0).silence == 1.0
     gate.heard(0.4, 0.46)
-    (started,) = gate.settle(1.0)
-    assert (started.started, started.at) == (True, 0.4)
-    (ended,) = gate.settle(1.3)
-    assert (ended.started, ended.at) == (False, 0.46)
-    state = gate.state(2.0)
-    assert (state.active, state.since) == (False, 0.46)
+    assert gate.settle(1.0) == []  # in digital silence there is nothing to hear
+    assert gate.state(1.0).silence == 1.0
+    gate.observe(np.full(STEP, 0.1, np.float32))
+    gate.heard(1.0, 1.06)
+    (started,) = gate.settle(1.1)
+    assert (started.started, started.at) == (True, 1.0)
+    (ended,) = gate.settle(1.9)
+    assert (ended.started, ended.at) == (False, 1.06)
+    state = gate.state(2.6)
+    assert (state.active, state.since) == (False, 1.06)
     assert state.silence == pytest.approx(1.54)
+
+
+def test_what_the_encoder_hears_in_silence_does_not_keep_the_gate_open(vad):
+    gate = SpeechGate(vad)
+    gate.observe(np.full(STEP, 0.1, np.float32))
+    times = np.arange(0.0, 20.0, 0.1)
+    for time in times:
+        gate.heard(time, time + 0.06)
+    assert [t for t in times if gate.open(t)][-1] == pytest.approx(6.0, abs=0.2)
+    assert gate.state(20.0).silence == pytest.approx(16.0, abs=0.2)
 
 
 def test_a_gap_within_one_hop_is_told(vad):
     gate = SpeechGate(vad)
+    gate.observe(np.full(STEP, 0.1, np.float32))
     gate.heard(0.0, 0.1)
     gate.heard(1.5, 1.6)
     assert [(c.started, c.at) for c in gate.settle(1.7)] == [(True, 0.0), (False, 0.1), (True, 1.5)]
