@@ -1,6 +1,6 @@
 """Export a trained network to ONNX: one chunk in, its log-probs and the next caches out.
 
-``python -m acoustic.export --checkpoint RUN/checkpoint.pt --out acoustic/weights/conformer.onnx``
+``python -m acoustic.export --weights RUN/final.pt --out acoustic/weights/conformer.onnx``
 
 Batch normalisation is folded into the weights before it, every shape is fixed, and what the runtime
 must know (symbols, hop, frame shift, cache sizes) is in the file's metadata. Weights of matrix
@@ -212,8 +212,8 @@ def export(model: ConformerCTC, symbols: tuple[str, ...], path: Path, *, quantis
     onnx.save(proto, str(path))
 
 
-def load_checkpoint(path: Path) -> ConformerCTC:
-    """The averaged network of a training checkpoint."""
+def load_average(path: Path) -> ConformerCTC:
+    """The averaged network of a training's ``final.pt``, or of a checkpoint."""
     state = torch.load(path, map_location="cpu", weights_only=True)
     model = ConformerCTC(ModelConfig(**state["config"]))
     model.load_state_dict(state["average"])
@@ -222,12 +222,12 @@ def load_checkpoint(path: Path) -> ConformerCTC:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, prog="acoustic.export")
-    parser.add_argument("--checkpoint", type=Path, required=True)
+    parser.add_argument("--weights", type=Path, required=True, help="a training's final.pt")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--float", action="store_true", help="32-bit weights")
     args = parser.parse_args()
     symbols = QuranIndex.load().symbols
-    export(load_checkpoint(args.checkpoint), symbols, args.out, quantise=not args.float)
+    export(load_average(args.weights), symbols, args.out, quantise=not args.float)
     print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB")
 
 

@@ -2,8 +2,9 @@
 
 The same code runs on one GPU and on CPU processes that average their gradients over gloo
 (``--processes 2``; one thread each is faster than two threads in one process). The learning rate
-follows the time budget, training resumes from the last checkpoint in ``--out``, and the checkpoint
-holds the exponential moving average that is exported.
+follows the time budget, and training resumes from the last checkpoint in ``--out``. At the end the
+exponential moving average of the weights is left in ``--out`` as ``final.pt``, in half precision:
+it is what is exported, and what ``--init`` starts another training from.
 """
 
 from __future__ import annotations
@@ -149,6 +150,17 @@ class Trainer:
         torch.save(state, part)
         part.replace(self._checkpoint)
 
+    def save_average(self, path: Path) -> None:
+        """Write the moving average, in half precision, and the configuration."""
+        weights = {name: value.half() for name, value in self.average.state_dict().items()}
+        torch.save({"average": weights, "config": asdict(self.model.config)}, path)
+
+    def start_from(self, path: Path) -> None:
+        """Take the weights of an earlier training's `save_average`; its shape must be the same."""
+        weights = torch.load(path, map_location=self.device, weights_only=True)["average"]
+        self.model.load_state_dict(weights)
+        self.average.load_state_dict(weights)
+
     def update(self, batch: Batch | None, chunk: int) -> float:
         """One optimiser step; the loss in nats per label (nan where there was nothing to learn)."""
         self._optimizer.zero_grad()
@@ -222,6 +234,7 @@ def train(
     out: Path,
     recipe: Recipe,
     shape: dict[str, int],
+    init: Path | None = None,
     rank: int = 0,
     world: int = 1,
 ) -> None:
@@ -232,6 +245,8 @@ def train(
     index = QuranIndex.load()
     config = ModelConfig(symbols=len(index.symbols), **shape)
     trainer = Trainer(config, recipe, out / "checkpoint.pt")
+    if init is not None and not trainer.step:
+        trainer.start_from(init)
     rng = np.random.default_rng((recipe.seed, rank, trainer.step))
     utterances = [u for folder in folders for u in corpus.load(folder)]
     sampler = Sampler(utterances, index, rng)
@@ -253,6 +268,7 @@ def train(
             log.after_step(loss)
     if log is not None:
         trainer.save()
+        trainer.save_average(out / "final.pt")
         log.evaluate()
     if world > 1:
         dist.barrier()
@@ -264,6 +280,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="corpus folders")
     parser.add_argument("--held-out", type=Path, help="corpus folder to measure on")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--init", type=Path, help="final.pt of the training to start from")
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--width", type=int, default=192)
@@ -273,7 +290,7 @@ def main() -> None:
     recipe = Recipe(minutes=args.minutes)
     shape = {"width": args.width, "layers": args.layers}
     if args.processes == 1:
-        train(args.data, args.held_out, args.out, recipe, shape)
+        train(args.data, args.held_out, args.out, recipe, shape, args.init)
         return
     os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
     os.environ.setdefault("MASTER_PORT", "29517")
@@ -281,7 +298,16 @@ def main() -> None:
     workers = [
         torch.multiprocessing.get_context("spawn").Process(
             target=train,
-            args=(args.data, args.held_out, args.out, recipe, shape, rank, args.processes),
+            args=(
+                args.data,
+                args.held_out,
+                args.out,
+                recipe,
+                shape,
+                args.init,
+                rank,
+                args.processes,
+            ),
         )
         for rank in range(args.processes)
     ]

@@ -11,7 +11,7 @@ from rapidfuzz.distance import Levenshtein
 from acoustic import Encoder
 from acoustic.corpus import SAMPLE_RATE, Utterance
 from acoustic.evaluate import collapse
-from acoustic.export import export, load_checkpoint
+from acoustic.export import export, load_average
 from acoustic.train import Recipe, train
 from quran_index import QuranIndex
 
@@ -67,8 +67,14 @@ def test_a_voice_is_learned_resumed_and_exported(
     assert (first["step"], last["step"]) == (20, 220)
     assert last["per"] < min(first["per"], 0.2)
 
+    again = tmp_path / "again"
+    again.mkdir()
+    train([corpus_folder], corpus_folder, again, recipe(2), SHAPE, tmp_path / "final.pt")
+    started = json.loads((again / "log.jsonl").read_text().splitlines()[-1])
+    assert started["per"] < first["per"]
+
     export(
-        load_checkpoint(tmp_path / "checkpoint.pt"),
+        load_average(tmp_path / "final.pt"),
         index.symbols,
         tmp_path / "m.onnx",
         quantise=True,
