@@ -84,7 +84,10 @@ class VirtualMicrophone:
         ) as demo:
             try:
                 assert demo.stderr is not None
-                assert demo.stderr.readline() == "mic: listening to pulse\n"
+                said = []
+                while said[-1:] != ["mic: listening to pulse\n"]:
+                    said.append(demo.stderr.readline())
+                    assert said[-1], f"it ended: {said}"
                 yield demo
             finally:
                 demo.kill()
