@@ -22,7 +22,10 @@ _POOL = 48  # examples sorted by length at a time, so that batches need little p
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """Consecutive verses of one reciter, the silence after each (seconds), and their labels."""
+    """Consecutive verses of one reciter, the quiet before, between and after them, their labels.
+
+    ``pauses`` (seconds) are one more than the verses.
+    """
 
     utterances: tuple[Utterance, ...]
     pauses: tuple[float, ...]
@@ -72,7 +75,7 @@ class Sampler:
         rng = self._rng
         while True:
             run = [self._utterances[int(rng.integers(len(self._utterances)))]]
-            pauses = [float(rng.uniform(0, 0.4))]
+            pauses = [self._pause() if rng.random() < 0.5 else 0.0, self._pause()]
             seconds = run[0].samples / SAMPLE_RATE
             wanted = rng.uniform(0.3, 1.0) * longest
             while seconds < wanted and rng.random() < 0.6:
@@ -81,12 +84,17 @@ class Sampler:
                 if following is None:
                     break
                 run.append(self._utterances[following])
-                pauses.append(float(rng.uniform(0, 0.5)))
+                pauses.append(self._pause())
                 seconds += run[-1].samples / SAMPLE_RATE
             labels = tuple(label for u in run for label in labels_of(self._index, u))
             example = Example(tuple(run), tuple(pauses), labels)
             if example.seconds <= longest:
                 return example
+
+    def _pause(self) -> float:
+        """Mostly a breath; now and then long enough to learn that noise alone says nothing."""
+        rng = self._rng
+        return float(rng.uniform(0.8, 3.0) if rng.random() < 0.12 else rng.uniform(0, 0.5))
 
     def batches(self, longest: float, batch_seconds: float) -> Iterator[list[Example]]:
         """One pool of examples in random order, grouped by length."""
@@ -111,13 +119,15 @@ class Collator:
 
     def wave(self, example: Example) -> Tensor:
         """float32 waveform, its pauses filled with faint noise."""
-        parts: list[npt.NDArray[np.float32]] = []
-        for utterance, pause in zip(example.utterances, example.pauses, strict=True):
+        parts = [self._quiet(example.pauses[0])]
+        for utterance, pause in zip(example.utterances, example.pauses[1:], strict=True):
             parts.append(self._samples(utterance).astype(np.float32) / 32768.0)
-            level = 10 ** self._rng.uniform(-5, -3)
-            quiet = self._rng.normal(0, level, int(pause * SAMPLE_RATE))
-            parts.append(quiet.astype(np.float32))
+            parts.append(self._quiet(pause))
         return torch.from_numpy(np.concatenate(parts)).to(self._device)
+
+    def _quiet(self, seconds: float) -> npt.NDArray[np.float32]:
+        level = 10 ** self._rng.uniform(-5, -3)
+        return self._rng.normal(0, level, int(seconds * SAMPLE_RATE)).astype(np.float32)
 
     def __call__(self, examples: list[Example], settings: Augmentation | None) -> Batch | None:
         """A batch, augmented if ``settings`` are given; None when nothing in it fits its labels."""
