@@ -159,16 +159,19 @@ class Screen:
         table = Table.grid(padding=(0, 2))
         for final in self._finals:
             verse = self._index.verse_of(final.surah, final.ayah)
+            # No Arabic before the time: terminals that order it from right to left would take the
+            # numbers along.
             table.add_row(
                 Text("✓", style="green"),
-                self._reference(final.surah, final.ayah),
+                self._latin_reference(final.surah, final.ayah),
                 Text(f"{final.start:.1f}-{final.end:.1f} s", style="dim"),
                 Text(self._index.text(verse), no_wrap=True, overflow="ellipsis"),
             )
         return table
 
+    def _latin_reference(self, surah: int, ayah: int) -> str:
+        return f"{self._index.surah_name(surah)[1]} {surah}:{ayah}" if surah else "isti'adha"
+
     def _reference(self, surah: int, ayah: int) -> str:
-        if not surah:
-            return "isti'adha"
-        arabic, latin = self._index.surah_name(surah)
-        return f"{latin} {surah}:{ayah} {arabic}"
+        arabic = f" {self._index.surah_name(surah)[0]}" if surah else ""
+        return self._latin_reference(surah, ayah) + arabic
