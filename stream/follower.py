@@ -53,7 +53,7 @@ class Policy:
     """Phonemes that an incomplete verse needs to count as recited."""
     match: float = 0.25
     """Mean posterior of the aligned phonemes below which a passage is not what it seems."""
-    temperature: float = 4.0
+    temperature: float = 2.0
     """Nats of score difference per nat of posterior odds."""
 
 
