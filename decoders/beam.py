@@ -1,10 +1,13 @@
-"""The live decoder: token passing over active states only, one chunk of frames at a time.
+"""The live decoder: token passing over active states, one chunk of frames at a time.
 
 The path model, the scores and the order of ties are path.py's; with nothing pruned the result is
-the exact decoder's to the bit. Words are entered through the graph's prefix trie: a token in the
-trie does not know its word yet, and is compared with others by its score plus the best ``entry``
-prior below its node. Pruning keeps, per frame, tokens within ``beam`` nats of the best and at most
-``max_active`` states.
+the exact decoder's to the bit. Tokens more than ``beam`` nats below the best are dropped, and that
+is all the pruning there is: where more than ``wide`` states are active (the first words, or noise),
+visiting them one by one costs more than the exact decoder's sweep over all, so frames are swept
+until few are left.
+
+Between sweeps, words are entered through the graph's prefix trie: a token in the trie does not know
+its word yet, and is compared with others by its score plus the best ``entry`` prior below its node.
 
 History is kept per run, not per frame. Leaving a run takes its best end only, so each frame needs
 at most one record of what came before the runs entered in it; a token carries its record and its
@@ -21,14 +24,22 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from decoders.dense import LOW, NONE, DenseNet, DenseTokens, sweep, where_left
 from decoders.path import DEAD, SCALE, Decoding, PathPriors, Run, Weights, relative
 from quran_index.graph import ACROSS, Graph
 
 Ints = NDArray[np.int32]
 
+BEAM = 20.0
+"""Nats below the best path within which paths are kept."""
+
+WIDE = 20_000
+"""Active states from which on it is cheaper to sweep over all, until half as many are left."""
+
 CANDIDATES = 20
 """How many verses a `Partial` lists."""
 
+_CHUNK = 32  # frames between two looks at the history, and at whether to sweep
 _REBASE = -(2**24)  # scores are brought back to 0 when the best is this low
 
 _FEW = 64  # a trie token counts for the verses below its node if there are at most so many words
@@ -77,9 +88,14 @@ class Partial:
 
 
 class _Net(NamedTuple):
-    """The graph as the inner loop wants it; trie rows have their exits sorted by falling weight."""
+    """The graph by source, as the inner loop wants it.
+
+    A trie node's arcs are sorted: its children, then its exits by falling weight. ``ahead``: the
+    best entry prior below each trie node; ``body``: the first state of each word's initial form.
+    """
 
     linear: int
+    words: int
     label: NDArray[np.int16]
     word: Ints
     offsets: Ints
@@ -93,6 +109,8 @@ class _Net(NamedTuple):
     roots: Ints
     trie_words: Ints
     trie_range: Ints
+    trie_depth: Ints
+    body: Ints
     verse_of_word: Ints
 
 
@@ -111,24 +129,27 @@ class BeamState:
     background: float = 0.0
     settled: list[Run] = field(default_factory=list)
     settled_word: int = -1
+    everything: DenseTokens | None = None
 
 
 class BeamDecoder:
     """Immutable; one serves any number of streams."""
 
     def __init__(
-        self, graph: Graph, priors: PathPriors, *, beam: float = 20.0, max_active: int = 4000
+        self, graph: Graph, priors: PathPriors, *, beam: float = BEAM, wide: int = WIDE
     ) -> None:
-        """Keep tokens within ``beam`` nats of the best, and ``max_active`` states at most."""
+        """``beam``: nats; ``wide``: the number of active states beyond which all are swept."""
         weights = Weights.of(graph, priors)
         succ, weight = _sort_exits(graph, weights)
         self._symbols = graph.symbols
         self._jump = weights.jump
         self._cut = weights.cut
         self._beam = int(min(beam * SCALE, -DEAD // 2))
-        self._max_active = max_active
+        self._wide = wide
+        self._dense = DenseNet.of(graph, weights)
         self._net = _Net(
             linear=graph.linear,
+            words=graph.words,
             label=graph.label,
             word=graph.word,
             offsets=graph.succ_offsets,
@@ -142,6 +163,8 @@ class BeamDecoder:
             roots=graph.roots,
             trie_words=graph.trie_words,
             trie_range=graph.trie_range,
+            trie_depth=graph.trie_depth,
+            body=graph.starts[np.searchsorted(graph.word[graph.starts], np.arange(graph.words))],
             verse_of_word=graph.verse_of_word,
         )
 
@@ -161,30 +184,63 @@ class BeamDecoder:
     def advance(self, state: BeamState, log_probs: NDArray[np.float32]) -> None:
         """Take in the next frames, [T, symbols]. ValueError: the wrong shape, or NaN."""
         scores, background = relative(log_probs, self._symbols)
-        needed = int(state.scalars[_RECORDS]) + len(scores) + 1
+        at = 0
+        while at < len(scores):
+            at += self._advance(state, scores[at : at + _CHUNK])
+            root, entry, word = _settle(self._net, state.rows, state.records, state.scalars)
+            state.settled += self._before(state, root)
+            state.settled_word = word if entry >= 0 else -1
+            _compact(state.rows, state.records, state.scalars, root)
+        state.background += background
+
+    def _advance(self, state: BeamState, scores: Ints) -> int:
+        """Take in some of ``scores`` and say how many."""
+        scalars = state.scalars
+        needed = int(scalars[_RECORDS]) + len(scores) + 1
         if needed > len(state.records):
             grown = np.zeros((2 * needed, 6), np.int64)
             grown[: len(state.records)] = state.records
             state.records = grown
-        flipped = _advance(
+        # Once sweeping, go on until few are left: to and fro costs more than either.
+        if scalars[_ROWS] <= (self._wide if state.everything is None else self._wide // 2):
+            if state.everything is not None:
+                # Fresh arrays give the pages back that the many rows took.
+                count = int(scalars[_ROWS])
+                rows = np.empty_like(state.rows)
+                rows[:count] = state.rows[:count]
+                state.rows, state.spare = rows, np.empty_like(rows)
+                state.everything = None
+            done = int(
+                _pass_tokens(
+                    self._net,
+                    state.rows,
+                    state.spare,
+                    state.slot,
+                    state.records,
+                    scalars,
+                    scores,
+                    self._beam,
+                    self._wide,
+                    self._jump,
+                )
+            )
+            if done % 2:
+                state.rows, state.spare = state.spare, state.rows
+            return done
+        if state.everything is None:
+            state.everything = DenseTokens.none(self._dense)
+        _sweep_all(
             self._net,
+            self._dense,
+            state.everything,
             state.rows,
-            state.spare,
-            state.slot,
             state.records,
-            state.scalars,
+            scalars,
             scores,
             self._beam,
-            self._max_active,
             self._jump,
         )
-        if flipped:
-            state.rows, state.spare = state.spare, state.rows
-        state.background += background
-        root, entry, word = _settle(self._net, state.rows, state.records, state.scalars)
-        state.settled += self._before(state, root)
-        state.settled_word = word if entry >= 0 else -1
-        _compact(state.rows, state.records, state.scalars, root)
+        return len(scores)
 
     def partial(self, state: BeamState) -> Partial:
         """The present belief; costs about as much as a frame."""
@@ -290,20 +346,113 @@ def _offer(rows, slot, count, state, score, record, entry):  # type: ignore[no-u
 
 
 @njit(cache=True, nogil=True)
-def _advance(  # type: ignore[no-untyped-def]
-    net, rows, spare, slot, records, scalars, scores, beam, max_active, jump
+def _pass_tokens(  # type: ignore[no-untyped-def]
+    net, rows, spare, slot, records, scalars, scores, beam, wide, jump
 ):
-    """Take in frames of relative scores [T, symbols]; whether the rows ended up in ``spare``."""
+    """Take in frames of relative scores [T, symbols] until too many states are active.
+
+    Returns the number of frames; if it is odd, the rows are in ``spare``.
+    """
     old, new = rows, spare
     for f in range(len(scores)):
-        _frame(net, old, new, slot, records, scalars, scores[f], beam, max_active, jump)
+        _frame(net, old, new, slot, records, scalars, scores[f], beam, jump)
         old, new = new, old
-    return len(scores) % 2 == 1
+        if scalars[_ROWS] > wide:
+            return f + 1
+    return len(scores)
+
+
+@njit(cache=True, nogil=True)
+def _sweep_all(  # type: ignore[no-untyped-def]
+    net, dense, tokens, rows, records, scalars, scores, beam, jump
+):
+    """Take in frames of relative scores [T, symbols], every state in each of them.
+
+    The tokens of ``rows`` are spread over all linear states first, those in the trie over the words
+    they may become, and those within the beam are collected at the end.
+    """
+    _spread(net, tokens, rows, scalars)
+    emit = np.empty(scores.shape[1], np.int64)
+    for f in range(len(scores)):
+        entered = scalars[_RECORDS]
+        scalars[_RECORDS] += 1
+        _record(records[entered], scalars, jump)
+        best = sweep(dense, tokens, scores[f], emit, scalars[_FRAMES], scalars[_GATE], entered)
+        scalars[_SILENCE] = max(scalars[_SILENCE] + scores[f, 0], DEAD)
+        last, end = where_left(dense, tokens, best)
+        run = LOW - (best & LOW)
+        record, entry = run // net.words, run % net.words
+        _set_gate(scalars, jump, best >> 32, record, entry, last, end)
+        scalars[_FRAMES] += 1
+    _collect(net, tokens, rows, scalars, beam)
+    _lead(net, rows, scalars, jump)
+
+
+@njit(cache=True, nogil=True)
+def _spread(net, tokens, rows, scalars):  # type: ignore[no-untyped-def]
+    """Put the tokens of ``rows`` where they belong among all linear states."""
+    held, blank, since, _ = tokens
+    held[:] = NONE
+    blank[:] = NONE
+    for i in range(scalars[_ROWS]):
+        state = rows[i, _STATE]
+        in_trie = state >= net.linear
+        low, high = np.int32(0), np.int32(1)
+        if in_trie:
+            low, high = net.trie_range[state - net.linear]
+        for k in range(low, high):
+            at, word, weight = state, 0, 0
+            if in_trie:
+                word = net.trie_words[k]
+                weight = net.entry[word]
+                at = net.body[word] + net.trie_depth[state - net.linear] - 1
+            for column in (_HELD, _BLANK):
+                if rows[i, column] == DEAD:
+                    continue
+                entry = word if in_trie else rows[i, column + 2]
+                run = np.int64(rows[i, column + 1]) * net.words + entry
+                token = ((np.int64(rows[i, column]) + weight) << 32) + (LOW - run)
+                if column == _HELD:
+                    held[at] = max(held[at], token)
+                elif token > blank[at] or (token == blank[at] and rows[i, _SINCE] < since[at]):
+                    blank[at] = token
+                    since[at] = rows[i, _SINCE]
+
+
+@njit(cache=True, nogil=True)
+def _collect(net, tokens, rows, scalars, beam):  # type: ignore[no-untyped-def]
+    """Make rows of the tokens within the beam."""
+    held, blank, since, _ = tokens
+    top = np.int64(NONE)
+    for s in range(net.linear):
+        top = max(top, held[s], blank[s])
+    best = max(top >> 32, scalars[_SILENCE])
+    floor = best - beam
+    if scalars[_SILENCE] < floor:
+        scalars[_SILENCE] = DEAD
+    least = floor << 32
+    count = 0
+    for s in range(net.linear):
+        if held[s] < least and blank[s] < least:
+            continue
+        rows[count, _STATE] = s
+        for column, token in ((_HELD, held[s]), (_BLANK, blank[s])):
+            rows[count, column] = DEAD
+            if token >= least:
+                run = LOW - (token & LOW)
+                record = run // net.words
+                rows[count, column] = token >> 32
+                rows[count, column + 1] = record
+                rows[count, column + 2] = run - record * net.words
+        rows[count, _SINCE] = since[s]
+        count += 1
+    scalars[_ROWS] = count
+    _rebase(rows, scalars, best)
 
 
 @njit(cache=True, nogil=True)
 def _frame(  # type: ignore[no-untyped-def]
-    net, old, new, slot, records, scalars, emit, beam, max_active, jump
+    net, old, new, slot, records, scalars, emit, beam, jump
 ):
     count = 0
     active = scalars[_ROWS]
@@ -401,50 +550,64 @@ def _frame(  # type: ignore[no-untyped-def]
     floor = best - beam
     if silence < floor:
         silence = DEAD
-    count = _prune(net, new, count, floor)
-    if count > max_active:
-        count = _prune(net, new, count, _cut(net, new, count, best, beam, max_active))
 
-    # The lead, and the gate for the next frame.
-    top, lead = DEAD, 0
-    leaving, last, end = DEAD, -1, 0
+    scalars[_ROWS] = _prune(net, new, count, floor)
+    scalars[_SILENCE] = silence
+    _lead(net, new, scalars, jump)
+    scalars[_FRAMES] += 1
+    if best < _REBASE:
+        _rebase(new, scalars, best)
+
+
+@njit(cache=True, nogil=True)
+def _lead(net, rows, scalars, jump):  # type: ignore[no-untyped-def]
+    """Find the leading row, and the gate for the next frame."""
+    top, leaving, last, end = DEAD, DEAD, -1, 0
     gate_record, gate_entry = -1, -1
-    for i in range(count):
-        state, blank = new[i, _STATE], new[i, _BLANK]
-        key = max(new[i, _HELD], blank)
+    for i in range(scalars[_ROWS]):
+        state, blank = rows[i, _STATE], rows[i, _BLANK]
+        key = max(rows[i, _HELD], blank)
         if state >= net.linear:
             key += net.ahead[state - net.linear]
         if key > top:
-            top, lead = key, i
-        if state >= net.linear or blank == DEAD:
+            top = key
+            scalars[_BEST] = i
+        if blank < leaving or blank == DEAD or state >= net.linear:
             continue
-        score, record, entry = blank + net.stop[state], new[i, _BLANK_RECORD], new[i, _BLANK_ENTRY]
-        word, since = net.word[state], new[i, _SINCE]
+        record, entry = rows[i, _BLANK_RECORD], rows[i, _BLANK_ENTRY]
+        score = blank + net.stop[state]
+        word, since = net.word[state], rows[i, _SINCE]
         if score == leaving and record == gate_record and entry == gate_entry:
             if word > last or (word == last and since >= end):
                 continue
         elif not _beats(score, record, entry, leaving, gate_record, gate_entry):
             continue
         leaving, gate_record, gate_entry, last, end = score, record, entry, word, since
-    if leaving + jump > silence:
-        scalars[_GATE] = leaving + jump
-        scalars[_GATE_RECORD], scalars[_GATE_ENTRY] = gate_record, gate_entry
+    _set_gate(scalars, jump, leaving, gate_record, gate_entry, last, end)
+
+
+@njit(cache=True, nogil=True)
+def _set_gate(scalars, jump, score, record, entry, last, end):  # type: ignore[no-untyped-def]
+    """How runs may be entered in the next frame, given the best run to leave."""
+    if score + jump > scalars[_SILENCE]:
+        scalars[_GATE] = score + jump
+        scalars[_GATE_RECORD], scalars[_GATE_ENTRY] = record, entry
         scalars[_GATE_LAST], scalars[_GATE_END] = last, end
     else:
-        scalars[_GATE], scalars[_GATE_RECORD] = silence, -1
+        scalars[_GATE], scalars[_GATE_RECORD] = scalars[_SILENCE], -1
 
-    scalars[_ROWS], scalars[_BEST], scalars[_SILENCE] = count, lead, silence
-    scalars[_FRAMES] += 1
-    if best < _REBASE:
-        scalars[_OFFSET] += best
-        scalars[_GATE] -= best
-        if silence > DEAD:
-            scalars[_SILENCE] -= best
-        for i in range(count):
-            if new[i, _HELD] > DEAD:
-                new[i, _HELD] -= best
-            if new[i, _BLANK] > DEAD:
-                new[i, _BLANK] -= best
+
+@njit(cache=True, nogil=True)
+def _rebase(rows, scalars, score):  # type: ignore[no-untyped-def]
+    """Lower all scores by ``score``."""
+    scalars[_OFFSET] += score
+    scalars[_GATE] -= score
+    if scalars[_SILENCE] > DEAD:
+        scalars[_SILENCE] -= score
+    for i in range(scalars[_ROWS]):
+        for column in (_HELD, _BLANK):
+            if rows[i, column] > DEAD:
+                rows[i, column] -= score
 
 
 @njit(cache=True, nogil=True)
@@ -480,26 +643,6 @@ def _prune(net, rows, count, floor):  # type: ignore[no-untyped-def]
             rows[kept, _BLANK] = DEAD
         kept += 1
     return kept
-
-
-@njit(cache=True, nogil=True)
-def _cut(net, rows, count, best, beam, max_active):  # type: ignore[no-untyped-def]
-    """The least of 256 scores from best to best - beam that leaves ``max_active`` rows."""
-    steps = 256
-    rung = beam // steps + 1
-    histogram = np.zeros(steps + 1, np.int64)
-    for i in range(count):
-        state = rows[i, _STATE]
-        key = max(rows[i, _HELD], rows[i, _BLANK])
-        if state >= net.linear:
-            key += net.ahead[state - net.linear]
-        histogram[(best - key) // rung] += 1
-    kept = histogram[0]
-    depth = 1
-    while depth < steps and kept + histogram[depth] <= max_active:
-        kept += histogram[depth]
-        depth += 1
-    return best - rung * depth + 1
 
 
 @njit(cache=True, nogil=True)

@@ -82,7 +82,8 @@ class Graph:
     that begin one inside a breath. ``can_end``: bool [S], a breath may stop after this state;
     ``ends_joined``: bool [S], the last state of a word's joined form.
     ``roots``: where an entry begins: trie nodes, and the starts that share no prefix.
-    ``trie_words[trie_range[i, 0]:trie_range[i, 1]]`` are the words below trie node ``linear + i``.
+    ``trie_words[trie_range[i, 0]:trie_range[i, 1]]`` are the words below trie node ``linear + i``,
+    and ``trie_depth[i]`` is how many phonemes lead to it, its own included.
     ``verse_of_word``: int32 [W]; ``first_word``: int32 [V + 1].
     """
 
@@ -101,6 +102,7 @@ class Graph:
     roots: Ints
     trie_words: Ints
     trie_range: Ints
+    trie_depth: Ints
     verse_of_word: Ints
     first_word: Ints
 
@@ -189,6 +191,7 @@ class Graph:
             roots=trie.roots,
             trie_words=trie.words,
             trie_range=trie.range,
+            trie_depth=trie.depth,
             verse_of_word=verse_of_word,
             first_word=np.asarray(first_word, np.int32),
         )
@@ -292,6 +295,7 @@ class _Trie:
     roots: Ints
     words: Ints
     range: Ints
+    depth: Ints
 
     @staticmethod
     def build(spellings: Spellings, symbols: int, lengths: Ints, first: Ints) -> _Trie:
@@ -360,6 +364,7 @@ class _Trie:
             roots=np.concatenate(direct).astype(np.int32),
             words=order,
             range=np.concatenate(ranges),
+            depth=np.repeat(np.arange(len(ranges), dtype=np.int32), [len(r) for r in ranges]),
         )
 
 

@@ -29,14 +29,18 @@ def decode(text: Text, priors: TestPriors, log_probs: NDArray[np.float32]) -> De
     verse = np.repeat(np.arange(len(text.surah)), np.diff(text.first_word))
     surah = text.surah[verse].tolist()
 
-    def spelling(word: int, initial: bool, pausal: bool) -> list[int]:
-        return text.ids(text.forms[word].spell(initial=initial, pausal=pausal))
+    spelling = {
+        (word, initial, pausal): text.ids(form.spell(initial=initial, pausal=pausal))
+        for word, form in enumerate(text.forms)
+        for initial in (False, True)
+        for pausal in (False, True)
+    }
 
     def label(place: Place) -> int:
-        return spelling(*place[:3])[place[3]]
+        return spelling[place[:3]][place[3]]
 
     def at_end(place: Place) -> bool:
-        return place[3] == len(spelling(*place[:3])) - 1
+        return place[3] == len(spelling[place[:3]]) - 1
 
     def leaving(place: Place) -> int:
         worst: int = cut

@@ -111,10 +111,13 @@ def test_exact_agrees(index: QuranIndex, priors: Priors, decoder: BeamDecoder) -
     assert exact.decode(log_probs, index.graph, priors) == decoder.finish(state)
 
 
-def test_exact_is_the_beam_with_nothing_pruned(index: QuranIndex, priors: Priors) -> None:
+@pytest.mark.parametrize("wide", [0, 10**9])
+def test_exact_is_the_beam_with_nothing_pruned(
+    index: QuranIndex, priors: Priors, wide: int
+) -> None:
     first = word(index, (97, 1, 1))
     log_probs = recite(index, [(first, first + 2)])[:24]
-    everything = BeamDecoder(index.graph, priors, beam=1e9, max_active=index.graph.states)
+    everything = BeamDecoder(index.graph, priors, beam=1e9, wide=wide)
     state = everything.start()
     everything.advance(state, log_probs)
     assert everything.finish(state) == exact.decode(log_probs, index.graph, priors)
