@@ -49,6 +49,10 @@ _FEW = 64  # a trie token counts for the verses below its node if there are at m
 # blank.
 _STATE, _HELD, _HELD_RECORD, _HELD_ENTRY, _BLANK, _BLANK_RECORD, _BLANK_ENTRY, _SINCE = range(8)
 
+# Columns of `_Net.node` and `_Net.arc`.
+_FIRST, _LABEL, _AHEAD, _STOP = range(4)
+_TARGET, _SYMBOL, _WEIGHT, _BELOW = range(4)
+
 # Columns of a record: the frame in which runs were entered, and the run before them (none: its
 # record is -1): its record, entry word, last word, end frame, and the score at its end.
 _FRAME, _BEFORE, _BEFORE_ENTRY, _BEFORE_LAST, _BEFORE_END, _BEFORE_SCORE = range(6)
@@ -88,23 +92,21 @@ class Partial:
 
 
 class _Net(NamedTuple):
-    """The graph by source, as the inner loop wants it.
+    """The graph by source, as the inner loop wants it: what is read together lies together.
 
-    A trie node's arcs are sorted: its children, then its exits by falling weight. ``ahead``: the
-    best entry prior below each trie node; ``body``: the first state of each word's initial form.
+    ``node`` [S + 1, 4]: a state's first arc, label, the best entry prior below it (0 if linear),
+    and what leaving a run costs. ``arc`` [A, 4]: target, its label (inverted if a blank must stand
+    between), weight, and the best entry prior below the target. A trie node's arcs are sorted: its
+    children, then its exits by falling weight. ``body``: the first state of each word's initial
+    form.
     """
 
     linear: int
     words: int
-    label: NDArray[np.int16]
+    node: Ints
+    arc: Ints
     word: Ints
-    offsets: Ints
-    succ: Ints
-    kind: NDArray[np.int8]
-    weight: Ints
-    ahead: Ints
     entry: Ints
-    stop: Ints
     can_end: NDArray[np.bool_]
     roots: Ints
     trie_words: Ints
@@ -140,7 +142,6 @@ class BeamDecoder:
     ) -> None:
         """``beam``: nats; ``wide``: the number of active states beyond which all are swept."""
         weights = Weights.of(graph, priors)
-        succ, weight = _sort_exits(graph, weights)
         self._symbols = graph.symbols
         self._jump = weights.jump
         self._cut = weights.cut
@@ -150,15 +151,10 @@ class BeamDecoder:
         self._net = _Net(
             linear=graph.linear,
             words=graph.words,
-            label=graph.label,
+            node=_nodes(graph, weights),
+            arc=_arcs(graph, weights),
             word=graph.word,
-            offsets=graph.succ_offsets,
-            succ=succ,
-            kind=graph.arc_kind,
-            weight=weight,
-            ahead=graph.trie_max(weights.entry),
             entry=weights.entry,
-            stop=weights.stop(graph),
             can_end=graph.can_end,
             roots=graph.roots,
             trie_words=graph.trie_words,
@@ -170,7 +166,7 @@ class BeamDecoder:
 
     def start(self) -> BeamState:
         """A new stream, in silence."""
-        states = len(self._net.label)
+        states = len(self._net.word)
         scalars = np.zeros(_SCALARS, np.int64)
         scalars[_GATE_RECORD] = -1
         return BeamState(
@@ -301,16 +297,33 @@ class BeamDecoder:
         return runs[::-1]
 
 
-def _sort_exits(graph: Graph, weights: Weights) -> tuple[Ints, Ints]:
-    """``succ`` and arc weights, trie nodes' children first and their exits by falling weight."""
-    first = graph.succ_offsets[graph.linear]
+def _nodes(graph: Graph, weights: Weights) -> Ints:
+    """`_Net.node`; its last row only ends the arcs of the last state."""
+    node = np.zeros((graph.states + 1, 4), np.int32)
+    node[:, _FIRST] = graph.succ_offsets
+    node[:-1, _LABEL] = graph.label
+    node[graph.linear : -1, _AHEAD] = graph.trie_max(weights.entry)
+    node[: graph.linear, _STOP] = weights.stop(graph)
+    return node
+
+
+def _arcs(graph: Graph, weights: Weights) -> Ints:
+    """`_Net.arc`."""
+    source = np.repeat(np.arange(graph.states, dtype=np.int32), np.diff(graph.succ_offsets))
     succ, weight = graph.succ.copy(), weights.arc.copy()
-    sizes = np.diff(graph.succ_offsets[graph.linear :])
-    source = np.repeat(np.arange(len(sizes)), sizes)
+    first = graph.succ_offsets[graph.linear]
     exits = succ[first:] < graph.linear
-    order = first + np.lexsort((-weight[first:], exits, source))
+    order = first + np.lexsort((-weight[first:], exits, source[first:]))
     succ[first:], weight[first:] = succ[order], weight[order]
-    return succ, weight
+
+    arc = np.zeros((len(succ), 4), np.int32)
+    label = graph.label[succ]
+    blank_only = (graph.arc_kind == ACROSS) | (label == graph.label[source])
+    arc[:, _TARGET], arc[:, _WEIGHT] = succ, weight
+    arc[:, _SYMBOL] = np.where(blank_only, ~label, label)
+    inner = succ >= graph.linear
+    arc[inner, _BELOW] = graph.trie_max(weights.entry)[succ[inner] - graph.linear]
+    return arc
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -327,22 +340,20 @@ def _beats(score, record, entry, other_score, other_record, other_entry):  # typ
 def _offer(rows, slot, count, state, score, record, entry):  # type: ignore[no-untyped-def]
     """Put a token into the label of ``state`` unless a better one is there; the number of rows."""
     i = slot[state]
-    if i < count and rows[i, _STATE] == state:
-        held = rows[i, _HELD]
-        if held == DEAD or _beats(
-            score, record, entry, held, rows[i, _HELD_RECORD], rows[i, _HELD_ENTRY]
-        ):
-            rows[i, _HELD] = score
-            rows[i, _HELD_RECORD] = record
-            rows[i, _HELD_ENTRY] = entry
+    if i >= count or rows[i, _STATE] != state:
+        i = count
+        count += 1
+        slot[state] = i
+        rows[i, _STATE] = state
+        rows[i, _BLANK] = DEAD
+    elif rows[i, _HELD] > DEAD and not _beats(
+        score, record, entry, rows[i, _HELD], rows[i, _HELD_RECORD], rows[i, _HELD_ENTRY]
+    ):
         return count
-    slot[state] = count
-    rows[count, _STATE] = state
-    rows[count, _HELD] = score
-    rows[count, _HELD_RECORD] = record
-    rows[count, _HELD_ENTRY] = entry
-    rows[count, _BLANK] = DEAD
-    return count + 1
+    rows[i, _HELD] = score
+    rows[i, _HELD_RECORD] = record
+    rows[i, _HELD_ENTRY] = entry
+    return count
 
 
 @njit(cache=True, nogil=True)
@@ -459,65 +470,56 @@ def _frame(  # type: ignore[no-untyped-def]
     silence = max(scalars[_SILENCE] + emit[0], DEAD)
     best = silence  # of the new frame so far; whatever is below best - beam can be left out
 
-    # Tokens that stay where they are: in their label, or in the blank after it.
-    for i in range(active):
-        state = old[i, _STATE]
-        ahead = net.ahead[state - net.linear] if state >= net.linear else 0
-        held, blank = old[i, _HELD], old[i, _BLANK]
-        record, entry, since = old[i, _BLANK_RECORD], old[i, _BLANK_ENTRY], old[i, _SINCE]
-        if held > DEAD:
-            by, begun = old[i, _HELD_RECORD], old[i, _HELD_ENTRY]
-            if blank == DEAD or _beats(held, by, begun, blank, record, entry):
-                blank, record, entry, since = held, by, begun, scalars[_FRAMES]
-            held += emit[net.label[state]]
-        blank += emit[0]
-        key = max(held, blank) + ahead
-        if key < best - beam:
-            continue
-        best = max(best, key)
-        slot[state] = count
-        new[count, _STATE] = state
-        new[count, _HELD] = held
-        new[count, _HELD_RECORD] = old[i, _HELD_RECORD]
-        new[count, _HELD_ENTRY] = old[i, _HELD_ENTRY]
-        new[count, _BLANK] = blank
-        new[count, _BLANK_RECORD] = record
-        new[count, _BLANK_ENTRY] = entry
-        new[count, _SINCE] = since
-        count += 1
-
-    # Tokens that move on, those of the leading state first, which makes the bound tight early.
     for turn in range(active):
+        # The leading state first: that makes the bound tight early.
         i = turn
         if turn == 0:
             i = scalars[_BEST]
         elif turn == scalars[_BEST]:
             i = 0
         state = old[i, _STATE]
-        label = net.label[state]
-        blank, blank_record, blank_entry = (
-            old[i, _BLANK],
-            old[i, _BLANK_RECORD],
-            old[i, _BLANK_ENTRY],
-        )
-        either, record, entry = blank, blank_record, blank_entry
         held, by, begun = old[i, _HELD], old[i, _HELD_RECORD], old[i, _HELD_ENTRY]
+        blank, blank_by, blank_begun = old[i, _BLANK], old[i, _BLANK_RECORD], old[i, _BLANK_ENTRY]
+        either, record, entry, since = blank, blank_by, blank_begun, old[i, _SINCE]
         if held > DEAD and (blank == DEAD or _beats(held, by, begun, blank, record, entry)):
-            either, record, entry = held, by, begun
-        for a in range(net.offsets[state], net.offsets[state + 1]):
-            target = net.succ[a]
+            either, record, entry, since = held, by, begun, scalars[_FRAMES]
+
+        # The tokens stay: in their label, or in the blank after it.
+        ahead = net.node[state, _AHEAD]
+        after = either + emit[0]
+        longer = held + emit[net.node[state, _LABEL]] if held > DEAD else DEAD
+        key = max(longer, after) + ahead
+        if key >= best - beam:
+            best = max(best, key)
+            if longer > DEAD:
+                count = _offer(new, slot, count, state, longer, by, begun)
+            else:
+                j = slot[state]
+                if j >= count or new[j, _STATE] != state:
+                    slot[state] = count
+                    new[count, _STATE] = state
+                    new[count, _HELD] = DEAD
+                    count += 1
+            j = slot[state]
+            new[j, _BLANK] = after
+            new[j, _BLANK_RECORD] = record
+            new[j, _BLANK_ENTRY] = entry
+            new[j, _SINCE] = since
+
+        # The better one moves on, or where a blank must stand between, that in the blank.
+        for a in range(net.node[state, _FIRST], net.node[state + 1, _FIRST]):
+            target, symbol, weight = net.arc[a, _TARGET], net.arc[a, _SYMBOL], net.arc[a, _WEIGHT]
             leaves_trie = state >= net.linear > target
-            if leaves_trie and either + net.weight[a] < best - beam:
+            if leaves_trie and either + weight < best - beam:
                 break
-            symbol = net.label[target]
-            if net.kind[a] == ACROSS or symbol == label:
+            score, by, word = either, record, entry
+            if symbol < 0:
                 if blank == DEAD:
                     continue
-                score, by, word = blank, blank_record, blank_entry
-            else:
-                score, by, word = either, record, entry
-            score += net.weight[a] + emit[symbol]
-            key = score + (net.ahead[target - net.linear] if target >= net.linear else 0)
+                symbol = ~symbol
+                score, by, word = blank, blank_by, blank_begun
+            score += weight + emit[symbol]
+            key = score + net.arc[a, _BELOW]
             if key < best - beam:
                 continue
             best = max(best, key)
@@ -529,15 +531,12 @@ def _frame(  # type: ignore[no-untyped-def]
     entered = -1
     for r in range(len(net.roots)):
         root = net.roots[r]
-        score = scalars[_GATE] + emit[net.label[root]]
+        score = scalars[_GATE] + emit[net.node[root, _LABEL]]
         word = -1
-        key = score
         if root < net.linear:
             word = net.word[root]
             score += net.entry[word]
-            key = score
-        else:
-            key += net.ahead[root - net.linear]
+        key = score + net.node[root, _AHEAD]
         if key < best - beam:
             continue
         best = max(best, key)
@@ -568,14 +567,14 @@ def _lead(net, rows, scalars, jump):  # type: ignore[no-untyped-def]
         state, blank = rows[i, _STATE], rows[i, _BLANK]
         key = max(rows[i, _HELD], blank)
         if state >= net.linear:
-            key += net.ahead[state - net.linear]
+            key += net.node[state, _AHEAD]
         if key > top:
             top = key
             scalars[_BEST] = i
         if blank < leaving or blank == DEAD or state >= net.linear:
             continue
         record, entry = rows[i, _BLANK_RECORD], rows[i, _BLANK_ENTRY]
-        score = blank + net.stop[state]
+        score = blank + net.node[state, _STOP]
         word, since = net.word[state], rows[i, _SINCE]
         if score == leaving and record == gate_record and entry == gate_entry:
             if word > last or (word == last and since >= end):
@@ -631,7 +630,9 @@ def _prune(net, rows, count, floor):  # type: ignore[no-untyped-def]
     kept = 0
     for i in range(count):
         state = rows[i, _STATE]
-        least = floor - (net.ahead[state - net.linear] if state >= net.linear else 0)
+        least = floor
+        if state >= net.linear:
+            least -= net.node[state, _AHEAD]
         held, blank = rows[i, _HELD] >= least, rows[i, _BLANK] >= least
         if not held and not blank:
             continue
@@ -731,12 +732,11 @@ def _survey(net, rows, scalars, by_verse):  # type: ignore[no-untyped-def]
     for i in range(scalars[_ROWS]):
         state = rows[i, _STATE]
         score = max(rows[i, _HELD], rows[i, _BLANK])
-        ahead = 0
+        ahead = net.node[state, _AHEAD]
         if state < net.linear:
             verse = net.verse_of_word[net.word[state]]
             by_verse[verse] = max(by_verse[verse], score)
         else:
-            ahead = net.ahead[state - net.linear]
             low, high = net.trie_range[state - net.linear]
             if high - low <= _FEW:
                 for k in range(low, high):
@@ -779,7 +779,7 @@ def _finish(net, rows, scalars, cut):  # type: ignore[no-untyped-def]
                     begun, score = word, rows[i, column] + net.entry[word] + cut
                 else:
                     word = net.word[state]
-                    begun, score = rows[i, column + 2], rows[i, column] + net.stop[state]
+                    begun, score = rows[i, column + 2], rows[i, column] + net.node[state, _STOP]
                 if score < best or (score == best and record < 0):
                     continue
                 if score == best and by == record and begun == entry:
