@@ -39,6 +39,23 @@ def comparable(events: list[Event]) -> list[dict]:
     return result
 
 
+def recited(shipped: Recognizer, recording: Path) -> list[tuple[int, int]]:
+    return [(final.surah, final.ayah) for final in shipped.recognize(recording).finals]
+
+
+def test_recitation_is_recognised(shipped, dev_audio):
+    """On readers that the model never heard, and on the synthesised sample."""
+    assert recited(shipped, SAMPLE) == [(1, ayah) for ayah in range(1, 8)]
+    if dev_audio is not None:
+        for name, surah, ayahs in (
+            ("v1/multi_036_001_005.wav", 36, range(1, 6)),
+            ("v1/multi_114_001_006.wav", 114, range(1, 7)),
+            ("v1/long_059_023.wav", 59, (23,)),
+            ("long/093.opus", 93, range(1, 12)),
+        ):
+            assert recited(shipped, dev_audio / name) == [(surah, ayah) for ayah in ayahs]
+
+
 async def test_real_time_and_full_speed_give_the_same_events(shipped):
     seen = []
     for speed in ("realtime", "max"):
