@@ -25,7 +25,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from decoders.dense import LOW, NONE, DenseNet, DenseTokens, sweep, where_left
-from decoders.path import DEAD, SCALE, Decoding, PathPriors, Run, Weights, relative
+from decoders.path import DEAD, REACH, SCALE, Decoding, PathPriors, Run, Weights, relative
 from quran_index.graph import ACROSS, Graph
 
 Ints = NDArray[np.int32]
@@ -33,13 +33,14 @@ Ints = NDArray[np.int32]
 BEAM = 20.0
 """Nats below the best path within which paths are kept."""
 
-WIDE = 20_000
+WIDE = 40_000
 """Active states from which on it is cheaper to sweep over all, until half as many are left."""
 
 CANDIDATES = 20
 """How many verses a `Partial` lists."""
 
 _CHUNK = 32  # frames between two looks at the history, and at whether to sweep
+_MANY_RECORDS = 256
 _REBASE = -(2**24)  # scores are brought back to 0 when the best is this low
 
 _FEW = 64  # a trie token counts for the verses below its node if there are at most so many words
@@ -145,7 +146,7 @@ class BeamDecoder:
         self._symbols = graph.symbols
         self._jump = weights.jump
         self._cut = weights.cut
-        self._beam = int(min(beam * SCALE, -DEAD // 2))
+        self._beam = int(min(beam * SCALE, REACH))
         self._wide = wide
         self._dense = DenseNet.of(graph, weights)
         self._net = _Net(
@@ -163,6 +164,7 @@ class BeamDecoder:
             body=graph.starts[np.searchsorted(graph.word[graph.starts], np.arange(graph.words))],
             verse_of_word=graph.verse_of_word,
         )
+        self._warm_up()
 
     def start(self) -> BeamState:
         """A new stream, in silence."""
@@ -183,46 +185,59 @@ class BeamDecoder:
         at = 0
         while at < len(scores):
             at += self._advance(state, scores[at : at + _CHUNK])
-            root, entry, word = _settle(self._net, state.rows, state.records, state.scalars)
-            state.settled += self._before(state, root)
-            state.settled_word = word if entry >= 0 else -1
-            _compact(state.rows, state.records, state.scalars, root)
+            # Nothing settles while very many are active; then it only matters to be brief.
+            if state.everything is None or state.scalars[_RECORDS] > _MANY_RECORDS:
+                self._settle(state)
         state.background += background
 
     def _advance(self, state: BeamState, scores: Ints) -> int:
         """Take in some of ``scores`` and say how many."""
-        scalars = state.scalars
-        needed = int(scalars[_RECORDS]) + len(scores) + 1
+        needed = int(state.scalars[_RECORDS]) + len(scores) + 1
         if needed > len(state.records):
             grown = np.zeros((2 * needed, 6), np.int64)
             grown[: len(state.records)] = state.records
             state.records = grown
         # Once sweeping, go on until few are left: to and fro costs more than either.
-        if scalars[_ROWS] <= (self._wide if state.everything is None else self._wide // 2):
-            if state.everything is not None:
-                # Fresh arrays give the pages back that the many rows took.
-                count = int(scalars[_ROWS])
-                rows = np.empty_like(state.rows)
-                rows[:count] = state.rows[:count]
-                state.rows, state.spare = rows, np.empty_like(rows)
-                state.everything = None
-            done = int(
-                _pass_tokens(
-                    self._net,
-                    state.rows,
-                    state.spare,
-                    state.slot,
-                    state.records,
-                    scalars,
-                    scores,
-                    self._beam,
-                    self._wide,
-                    self._jump,
-                )
+        wide = self._wide if state.everything is None else self._wide // 2
+        return (
+            self._sweep(state, scores) if state.scalars[_ROWS] > wide else self._pass(state, scores)
+        )
+
+    def _settle(self, state: BeamState) -> None:
+        """Settle the runs that every token shares, and forget what no token remembers."""
+        root, entry, word = _settle(self._net, state.rows, state.records, state.scalars)
+        state.settled += self._before(state, root)
+        state.settled_word = word if entry >= 0 else -1
+        _compact(state.rows, state.records, state.scalars, root)
+
+    def _pass(self, state: BeamState, scores: Ints) -> int:
+        """Pass tokens on, until too many are active."""
+        if state.everything is not None:
+            # Fresh arrays give the pages back that the many rows took.
+            count = int(state.scalars[_ROWS])
+            rows = np.empty_like(state.rows)
+            rows[:count] = state.rows[:count]
+            state.rows, state.spare, state.everything = rows, np.empty_like(rows), None
+        done = int(
+            _pass_tokens(
+                self._net,
+                state.rows,
+                state.spare,
+                state.slot,
+                state.records,
+                state.scalars,
+                scores,
+                self._beam,
+                self._wide,
+                self._jump,
             )
-            if done % 2:
-                state.rows, state.spare = state.spare, state.rows
-            return done
+        )
+        if done % 2:
+            state.rows, state.spare = state.spare, state.rows
+        return done
+
+    def _sweep(self, state: BeamState, scores: Ints) -> int:
+        """Sweep over all states."""
         if state.everything is None:
             state.everything = DenseTokens.none(self._dense)
         _sweep_all(
@@ -231,12 +246,20 @@ class BeamDecoder:
             state.everything,
             state.rows,
             state.records,
-            scalars,
+            state.scalars,
             scores,
             self._beam,
             self._jump,
         )
         return len(scores)
+
+    def _warm_up(self) -> None:
+        """Compile, or load what was compiled: the first stream shall not wait for it."""
+        state = self.start()
+        self.advance(state, np.zeros((1, self._symbols), np.float32))
+        self._sweep(state, np.zeros((1, self._symbols), np.int32))
+        self.partial(state)
+        self.finish(state)
 
     def partial(self, state: BeamState) -> Partial:
         """The present belief; costs about as much as a frame."""
@@ -383,12 +406,11 @@ def _sweep_all(  # type: ignore[no-untyped-def]
     they may become, and those within the beam are collected at the end.
     """
     _spread(net, tokens, rows, scalars)
-    emit = np.empty(scores.shape[1], np.int64)
     for f in range(len(scores)):
         entered = scalars[_RECORDS]
         scalars[_RECORDS] += 1
         _record(records[entered], scalars, jump)
-        best = sweep(dense, tokens, scores[f], emit, scalars[_FRAMES], scalars[_GATE], entered)
+        best = sweep(dense, tokens, scores[f], scalars[_FRAMES], scalars[_GATE], entered)
         scalars[_SILENCE] = max(scalars[_SILENCE] + scores[f, 0], DEAD)
         last, end = where_left(dense, tokens, best)
         run = LOW - (best & LOW)

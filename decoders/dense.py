@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from decoders.path import DEAD, Weights
+from decoders.path import DEAD, REACH, Weights
 from quran_index.graph import ACROSS, Graph
 
 LOW = 0xFFFFFFFF
@@ -24,14 +24,20 @@ LOW = 0xFFFFFFFF
 NONE = DEAD << 32
 """No token."""
 
+_CLOSED = (DEAD // 2) << 32  # what no token can pay
+
+
+_TILE = 1024  # states whose tokens fit into the processor's nearest cache
+
 
 class DenseNet(NamedTuple):
-    """The graph by target. ``special`` states have other arcs in than the plain one from ``s - 1``.
+    """The graph by target; costs and labels as tokens, that is, in the upper half.
 
-    ``label``, ``word``, ``leave`` (the cost of leaving a run, as a token), ``chained`` (has the
-    plain arc): one per linear state. ``source[offsets[k]:offsets[k + 1]]`` are where special state
-    ``k`` is reached from, with ``blank_only`` and ``cost`` (as a token); ``entry``: what entering
-    there costs.
+    ``label``, ``word``, ``leave`` (what leaving a run costs), ``chained`` (reached from ``s - 1``
+    at no cost): one per linear state. All other arcs lead into ``special`` states: arc ``a`` from
+    ``source[a]`` to ``special[target[a]]`` costs ``cost[a]`` from the blank, ``held_cost[a]`` from
+    the label (more than any token has if a blank must stand between). ``entry``: cost of entering a
+    run there (more than any token has where no word starts); ``entry_word``: the word.
     """
 
     words: int
@@ -40,27 +46,36 @@ class DenseNet(NamedTuple):
     leave: NDArray[np.int64]
     chained: NDArray[np.bool_]
     special: NDArray[np.int32]
-    offsets: NDArray[np.int32]
+    special_label: NDArray[np.int16]
+    entry: NDArray[np.int64]
+    entry_word: NDArray[np.int64]
     source: NDArray[np.int32]
-    blank_only: NDArray[np.bool_]
+    target: NDArray[np.int32]
     cost: NDArray[np.int64]
-    entry: NDArray[np.int32]
+    held_cost: NDArray[np.int64]
 
     @staticmethod
     def of(graph: Graph, weights: Weights) -> DenseNet:
         """The net of a graph's linear states."""
-        chained, special, offsets, source, blank_only, cost = _arcs_in(
-            graph.linear,
-            graph.succ_offsets,
-            graph.succ,
-            graph.arc_kind,
-            graph.label,
-            graph.word,
-            graph.starts,
-            weights.arc,
+        arcs = graph.succ_offsets[graph.linear]
+        source = np.repeat(
+            np.arange(graph.linear, dtype=np.int32), np.diff(graph.succ_offsets[: graph.linear + 1])
         )
-        entry = np.full(len(special), DEAD, np.int32)
-        entry[np.searchsorted(special, graph.starts)] = weights.entry[graph.word[graph.starts]]
+        target, cost = graph.succ[:arcs], weights.arc[:arcs].astype(np.int64) << 32
+        blank_only = graph.arc_kind[:arcs] == ACROSS
+        blank_only |= graph.label[source] == graph.label[target]
+        plain = (target == source + 1) & (graph.word[source] == graph.word[target]) & ~blank_only
+        chained = np.zeros(graph.linear, bool)
+        chained[target[plain]] = True
+
+        is_special = np.zeros(graph.linear, bool)
+        is_special[target[~plain]] = is_special[graph.starts] = True
+        special = np.flatnonzero(is_special).astype(np.int32)
+        entry = np.full(len(special), _CLOSED, np.int64)
+        starts = np.searchsorted(special, graph.starts)
+        entry[starts] = weights.entry[graph.word[graph.starts]].astype(np.int64) << 32
+        # Arcs by source, as they come: so are most of them by target.
+        source, target, cost, blank_only = (x[~plain] for x in (source, target, cost, blank_only))
         return DenseNet(
             words=graph.words,
             label=graph.label[: graph.linear],
@@ -68,11 +83,13 @@ class DenseNet(NamedTuple):
             leave=weights.stop(graph).astype(np.int64) << 32,
             chained=chained,
             special=special,
-            offsets=offsets,
-            source=source,
-            blank_only=blank_only,
-            cost=cost,
+            special_label=graph.label[special],
             entry=entry,
+            entry_word=graph.word[special].astype(np.int64),
+            source=source,
+            target=np.searchsorted(special, target).astype(np.int32),
+            cost=cost,
+            held_cost=np.where(blank_only, np.int64(_CLOSED), cost),
         )
 
 
@@ -100,86 +117,89 @@ class DenseTokens(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def _arcs_in(linear, succ_offsets, succ, kind, label, word, starts, weight):  # type: ignore[no-untyped-def]
-    """Which states plainly follow their neighbour, and the remaining arcs by target.
+def sweep(net, tokens, scores, frame, gate, run):  # type: ignore[no-untyped-def]
+    """Take in one frame of ``scores`` [symbols]; the best token for leaving a run after it.
 
-    The targets (`special`, ascending) include every start, whether or not an arc leads there.
+    ``gate``: score with which runs are entered in this frame; entered at word ``w`` they are number
+    ``run * words + w``.
     """
-    chained = np.zeros(linear, np.bool_)
-    plain = np.zeros(succ_offsets[linear], np.bool_)
-    count = np.zeros(linear, np.int32)
-    wanted = np.zeros(linear, np.bool_)
-    wanted[starts] = True
-    for s in range(linear):
-        for a in range(succ_offsets[s], succ_offsets[s + 1]):
-            d = succ[a]
-            if d == s + 1 and word[d] == word[s] and kind[a] != ACROSS and label[d] != label[s]:
-                plain[a] = True
-                chained[d] = True
-            else:
-                count[d] += 1
-                wanted[d] = True
-    special = np.flatnonzero(wanted).astype(np.int32)
-    offsets = np.zeros(len(special) + 1, np.int32)
-    for k in range(len(special)):
-        offsets[k + 1] = offsets[k] + count[special[k]]
-        count[special[k]] = offsets[k]
-    source = np.empty(offsets[-1], np.int32)
-    blank_only = np.empty(offsets[-1], np.bool_)
-    cost = np.empty(offsets[-1], np.int64)
-    for s in range(linear):
-        for a in range(succ_offsets[s], succ_offsets[s + 1]):
-            if not plain[a]:
-                d = succ[a]
-                at = count[d]
-                count[d] += 1
-                source[at] = s
-                blank_only[at] = kind[a] == ACROSS or label[s] == label[d]
-                cost[at] = np.int64(weight[a]) << 32
-    return chained, special, offsets, source, blank_only, cost
+    held, blank, since, arriving = tokens
+    emit = scores.astype(np.int64) << 32
+    _arrive(net, held, blank, arriving, (gate << 32) + LOW - run * net.words)
+    best = np.int64(NONE)
+    moved, heard = np.empty(_TILE, np.int64), np.empty(_TILE, np.int64)
+    high = len(held)
+    while high > 1:
+        low = max(1, high - _TILE)
+        size = high - low
+        _move(
+            moved[:size], held[low - 1 : high - 1], blank[low - 1 : high - 1], net.chained[low:high]
+        )
+        _hear(heard[:size], net.label[low:high], emit)
+        left = _stay(
+            held[low:high], blank[low:high], since[low:high], net.leave[low:high], emit[0], frame
+        )
+        best = max(best, left)
+        _join(held[low:high], moved[:size], heard[:size])
+        high = low
+    best = max(best, _stay(held[:1], blank[:1], since[:1], net.leave[:1], emit[0], frame))
+    held[0] += emit[net.label[0]]
+    for k in range(len(arriving)):
+        state = np.uint32(net.special[k])
+        held[state] = max(held[state], arriving[k] + emit[net.special_label[k]])
+    return best
+
+
+# The parts of a sweep are functions of a few arrays each, so that the compiler sees that these do
+# not overlap and uses the processor's vectors.
 
 
 @njit(cache=True, nogil=True)
-def sweep(net, tokens, scores, emit, frame, gate, run):  # type: ignore[no-untyped-def]
-    """Take in one frame of ``scores`` [symbols]; the best token there is for leaving a run after
-    it.
+def _arrive(net, held, blank, arriving, gate):  # type: ignore[no-untyped-def]
+    """What reaches the special states: runs entered there, and tokens on their arcs."""
+    entry, entry_word = net.entry, net.entry_word
+    for k in range(len(arriving)):
+        arriving[k] = max(entry[k] + gate - entry_word[k], np.int64(NONE))
+    for a in range(len(net.source)):
+        source, target = np.uint32(net.source[a]), np.uint32(net.target[a])
+        token = max(blank[source] + net.cost[a], held[source] + net.held_cost[a])
+        arriving[target] = max(arriving[target], token)
 
-    ``gate``: score with which runs are entered in this frame; entered at word ``w`` they are number
-    ``run * words + w``. ``emit``: int64 [symbols], room for the scores as tokens.
-    """
-    held, blank, since, arriving = tokens
-    label, chained, leave, special = net.label, net.chained, net.leave, net.special
-    for i in range(len(emit)):
-        emit[i] = np.int64(scores[i]) << 32
-    for k in range(len(special)):
-        value = np.int64(NONE)
-        if net.entry[k] > DEAD:
-            entered = np.int64(run) * net.words + net.word[special[k]]
-            value = ((gate + net.entry[k]) << 32) + (LOW - entered)
-        for a in range(net.offsets[k], net.offsets[k + 1]):
-            token = blank[net.source[a]]
-            if not net.blank_only[a]:
-                token = max(token, held[net.source[a]])
-            value = max(value, token + net.cost[a])
-        arriving[k] = value
+
+@njit(cache=True, nogil=True)
+def _move(moved, held, blank, chained):  # type: ignore[no-untyped-def]
+    """The better token of each state's neighbour, where there is an arc from it."""
+    for i in range(len(moved)):
+        better = max(held[i], blank[i])
+        moved[i] = better if chained[i] else np.int64(NONE)
+
+
+@njit(cache=True, nogil=True)
+def _hear(heard, label, emit):  # type: ignore[no-untyped-def]
+    """The score of each state's label."""
+    for i in range(len(heard)):
+        heard[i] = emit[label[i]]
+
+
+@njit(cache=True, nogil=True)
+def _stay(held, blank, since, leave, emit, frame):  # type: ignore[no-untyped-def]
+    """Move tokens on into the blank; the best one for leaving a run."""
+    now = np.int32(frame)
+    for i in range(len(since)):
+        since[i] = now if held[i] > blank[i] else since[i]
     best = np.int64(NONE)
-    for s in range(len(label) - 1, 0, -1):
-        here, after = held[s], blank[s]
-        moved = max(held[s - 1], blank[s - 1])
-        moved = moved if chained[s] else np.int64(NONE)
-        since[s] = frame if here > after else since[s]
-        after = max(after, here) + emit[0]
-        best = max(best, after + leave[s])
-        blank[s] = after
-        held[s] = max(here, moved) + emit[label[s]]
-    since[0] = frame if held[0] > blank[0] else since[0]
-    blank[0] = max(blank[0], held[0]) + emit[0]
-    best = max(best, blank[0] + leave[0])
-    held[0] += emit[label[0]]
-    for k in range(len(special)):
-        s = special[k]
-        held[s] = max(held[s], arriving[k] + emit[label[s]])
+    for i in range(len(blank)):
+        after = max(blank[i], held[i]) + emit
+        blank[i] = after
+        best = max(best, after + leave[i])
     return best
+
+
+@njit(cache=True, nogil=True)
+def _join(held, moved, heard):  # type: ignore[no-untyped-def]
+    """The better of what was in each label and what came from its neighbour."""
+    for i in range(len(held)):
+        held[i] = max(held[i], moved[i]) + heard[i]
 
 
 @njit(cache=True, nogil=True)
@@ -203,4 +223,4 @@ def rebase(tokens, score):  # type: ignore[no-untyped-def]
     """Lower all scores by ``score``, and clear what is out of reach."""
     for s in range(len(tokens.held)):
         for row in (tokens.held, tokens.blank):
-            row[s] = NONE if row[s] >> 32 < DEAD // 2 else row[s] - (score << 32)
+            row[s] = NONE if row[s] >> 32 < -REACH else row[s] - (score << 32)

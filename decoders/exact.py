@@ -48,7 +48,6 @@ def _search(net, tokens, scores, can_end, jump):  # type: ignore[no-untyped-def]
     low = np.int64(LOW)
     frames = len(scores)
     records = np.zeros((frames, 4), np.int64)
-    emit = np.empty(scores.shape[1], np.int64)
     silence, offset, best = np.int64(0), np.int64(0), np.int64(DEAD) << 32
     for t in range(frames):
         # Runs are entered out of the one that can best be left, or out of the silence at the start.
@@ -62,7 +61,7 @@ def _search(net, tokens, scores, can_end, jump):  # type: ignore[no-untyped-def]
         else:
             gate = silence
             records[t, 0] = -1
-        best = sweep(net, tokens, scores[t], emit, t, gate, t)
+        best = sweep(net, tokens, scores[t], t, gate, t)
         silence += scores[t, 0]
         if (t + 1) % _REBASE == 0:
             top = max(tokens.held.max() >> 32, tokens.blank.max() >> 32, silence)

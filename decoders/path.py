@@ -38,8 +38,11 @@ CUT = -6.0
 NEVER = -(2**20)
 """The least weight; stands for a prior of zero."""
 
+REACH = 2**28
+"""So far below the best, a path is as good as none."""
+
 DEAD = -(2**30)
-"""Score of no path; anything below half of it counts as dead."""
+"""Score of no path; far enough below `REACH` for sums never to matter, nor to overflow."""
 
 _FLOOR = -32 * SCALE
 
