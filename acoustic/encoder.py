@@ -100,6 +100,13 @@ class Encoder:
         features[: len(heard)] = heard
         return self._run(state, features, frames)[:frames]
 
+    def encode(self, samples: Float) -> Float:
+        """Log-probs [frames, symbols] of a whole recording, as a fresh stream hears it."""
+        state = self.start()
+        whole = len(samples) // self.hop * self.hop
+        steps = [self.step(state, hop) for hop in samples[:whole].reshape(-1, self.hop)]
+        return np.concatenate([*steps, self.flush(state, samples[whole:])])
+
     def _run(self, state: EncoderState, features: Float, frames: int) -> Float:
         visible = np.zeros(self._left + self._chunk, bool)
         visible[self._left - state.filled : self._left + frames] = True

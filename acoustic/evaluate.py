@@ -13,12 +13,8 @@ from acoustic import corpus
 from acoustic.augment import FeatureExtractor
 from acoustic.batches import labels_of
 from acoustic.model import ConformerCTC
+from decoders import greedy
 from quran_index import QuranIndex
-
-
-def collapse(best: list[int]) -> list[int]:
-    """CTC best path to labels: merge repeats, drop blanks (id 0)."""
-    return [x for i, x in enumerate(best) if x and (i == 0 or best[i - 1] != x)]
 
 
 @dataclass(frozen=True)
@@ -55,8 +51,8 @@ class HeldOut:
                 features = extract.plain(torch.from_numpy(wave).to(device))[None]
                 lengths = torch.tensor([features.shape[1]], device=device)
                 logits, _, frames = model(features, lengths)
-                best = logits[0, : int(frames[0])].argmax(-1).tolist()
-                errors += Levenshtein.distance(collapse(best), labels)
+                best = greedy(logits[0, : int(frames[0])].cpu().numpy())
+                errors += Levenshtein.distance(best, labels)
                 total += len(labels)
         model.train(was_training)
         return errors / total

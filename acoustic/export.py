@@ -31,7 +31,6 @@ from acoustic.model import (
     CausalConv,
     ConformerCTC,
     Convolution,
-    MaskedBatchNorm,
     ModelConfig,
 )
 from quran_index import QuranIndex
@@ -41,18 +40,12 @@ OUTPUTS = ("log_probs", "next_front0", "next_front1", "next_keys", "next_values"
 OPSET = 17
 
 
-def _affine(norm: MaskedBatchNorm) -> tuple[Tensor, Tensor]:
-    """Scale and shift that batch normalisation applies at run time."""
-    scale = norm.weight * torch.rsqrt(norm.var + 1e-5)
-    return scale, norm.bias - norm.mean * scale
-
-
 class _Front(nn.Module):
     """A folded `CausalConv` whose past frames are given."""
 
     def __init__(self, layer: CausalConv) -> None:
         super().__init__()
-        scale, shift = _affine(layer.norm)
+        scale, shift = layer.norm.affine(layer.norm.mean, layer.norm.var)
         self.linear = nn.Linear(layer.linear.in_features, layer.linear.out_features)
         self.linear.weight.data = layer.linear.weight * scale[:, None]
         self.linear.bias.data = layer.linear.bias * scale + shift
@@ -73,7 +66,8 @@ class _Convolution(nn.Module):
 
     def __init__(self, module: Convolution) -> None:
         super().__init__()
-        scale, shift = _affine(module.batch_norm)
+        norm = module.batch_norm
+        scale, shift = norm.affine(norm.mean, norm.var)
         self.norm, self.gate, self.out = module.norm, module.gate, module.out
         self.taps = nn.Parameter(module.depthwise * scale)
         self.shift = nn.Parameter(shift)

@@ -66,9 +66,13 @@ class MaskedBatchNorm(nn.Module):
                 self.var.lerp_(var.to(self.var.dtype), self.momentum)
         else:
             mean, var = self.mean, self.var
-        scale = self.weight * torch.rsqrt(var + 1e-5)
-        shift = self.bias - mean * scale
+        scale, shift = self.affine(mean, var)
         return x * scale.to(x.dtype) + shift.to(x.dtype)
+
+    def affine(self, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
+        """Scale and shift [width] that normalise frames of these statistics."""
+        scale = self.weight * torch.rsqrt(var + 1e-5)
+        return scale, self.bias - mean * scale
 
 
 class CausalConv(nn.Module):

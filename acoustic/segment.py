@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from acoustic.corpus import MIN_SECONDS, SAMPLE_RATE, Samples, Utterance, load
-from acoustic.encoder import Encoder, Float
+from acoustic.encoder import Encoder
 from decoders.align import WordTime, align
 from decoders.beam import BeamDecoder
 from decoders.path import Run
@@ -29,16 +29,6 @@ from quran_index import QuranIndex
 
 MIN_CONFIDENCE = 0.45
 MARGIN = 0.15  # seconds kept around a verse, where the neighbours leave room
-
-
-def log_probs(encoder: Encoder, samples: Float) -> Float:
-    """Log-probs [frames, symbols] of a whole recording."""
-    state = encoder.start()
-    whole = len(samples) // encoder.hop * encoder.hop
-    steps = [
-        encoder.step(state, samples[at : at + encoder.hop]) for at in range(0, whole, encoder.hop)
-    ]
-    return np.concatenate([*steps, encoder.flush(state, samples[whole:])])
 
 
 def whole_verses(
@@ -69,7 +59,7 @@ def segment(source: Path, out: Path, encoder: Encoder, index: QuranIndex) -> Cou
         ):
             for utterance in (u for u in surahs if u.corpus == path):
                 audio = samples(utterance)
-                heard = log_probs(encoder, audio.astype(np.float32) / 32768.0)
+                heard = encoder.encode(audio.astype(np.float32) / 32768.0)
                 state = decoder.start()
                 decoder.advance(state, heard)
                 for run in decoder.finish(state).runs:

@@ -59,10 +59,7 @@ def log_probs(encoder: Encoder, path: Path) -> LogProbs:
         if isinstance(block, AudioBlock):
             parts.append(intake.convert(block)[0])
     samples = np.concatenate([*parts, intake.drain()])
-    state = encoder.start()
-    whole = len(samples) // encoder.hop * encoder.hop
-    steps = [encoder.step(state, hop) for hop in samples[:whole].reshape(-1, encoder.hop)]
-    return np.concatenate([*steps, encoder.flush(state, samples[whole:])])
+    return encoder.encode(samples)
 
 
 def verses(decoding: Decoding, index: QuranIndex) -> tuple[Verse, ...]:
