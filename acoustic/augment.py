@@ -43,6 +43,13 @@ class Augmentation:
     band_masks: int = 2
     band_mask_bands: int = 12
 
+    def shift(self, rng: np.random.Generator) -> int:
+        """Samples from one frame to the next, which is how the tempo changes."""
+        if rng.random() >= self.tempo_probability:
+            return spec.SHIFT
+        low, high = np.log(self.tempo)
+        return round(spec.SHIFT * math.exp(rng.uniform(low, high)))
+
 
 class FeatureExtractor:
     """Log-mel features [T, BANDS] of a waveform [N] in [-1, 1], plain or augmented."""
@@ -60,13 +67,16 @@ class FeatureExtractor:
         return self._normalised_log(self._mel_power(wave, spec.SHIFT, self._filters))
 
     def augmented(
-        self, wave: Tensor, settings: Augmentation, rng: np.random.Generator, babble: Tensor | None
+        self,
+        wave: Tensor,
+        shift: int,
+        settings: Augmentation,
+        rng: np.random.Generator,
+        babble: Tensor | None,
     ) -> Tensor:
-        """One random rendering of ``wave``; ``babble`` is other speech to put behind it."""
-        shift, filters = spec.SHIFT, self._filters
-        if rng.random() < settings.tempo_probability:
-            low, high = np.log(settings.tempo)
-            shift = round(spec.SHIFT * math.exp(rng.uniform(low, high)))
+        """One random rendering of ``wave``, ``shift`` samples a frame; ``babble`` is other speech
+        to put behind it."""
+        filters = self._filters
         if rng.random() < settings.warp_probability:
             filters = self._warped[rng.integers(len(_WARPS))]
         if rng.random() < 0.1:

@@ -9,51 +9,70 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from acoustic.augment import Augmentation, FeatureExtractor
 from acoustic.corpus import SAMPLE_RATE, Samples, Utterance
+from acoustic.features import SHIFT
 from acoustic.model import SUBSAMPLING
 from quran_index import QuranIndex
 
 MAX_LABEL_RATE = 0.8  # labels per frame; past this CTC has no room for its blanks
-_POOL = 48  # examples sorted by length at a time, so that batches need little padding
+_POOL = 192  # examples sorted by length at a time, so that batches need little padding
+_BLOCK = 96  # features are padded to whole blocks: on CPU every new shape costs a compilation
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """Consecutive verses of one reciter, the quiet before, between and after them, their labels.
+    """Consecutive verses of one reciter and the quiet before, between and after them.
 
-    ``pauses`` (seconds) are one more than the verses.
+    ``pauses`` (seconds) are one more than the verses; ``words``: the first and the last word;
+    ``shift``: samples a frame, other than `SHIFT` where the tempo is to change.
     """
 
     utterances: tuple[Utterance, ...]
     pauses: tuple[float, ...]
-    labels: tuple[int, ...]
+    words: tuple[int, int]
+    shift: int = SHIFT
 
     @property
     def seconds(self) -> float:
         """Length of the audio."""
         return sum(u.samples for u in self.utterances) / SAMPLE_RATE + sum(self.pauses)
 
+    @property
+    def rendered(self) -> float:
+        """Length in seconds at the changed tempo."""
+        return self.seconds * SHIFT / self.shift
+
 
 class Batch(NamedTuple):
-    """Features [B, T, BANDS], their lengths [B], all labels in one row, and label counts [B]."""
+    """Features [B, T, BANDS], their lengths [B], first and last words [B, 2], all labels in one
+    row, and label counts [B]."""
 
     features: Tensor
     lengths: Tensor
+    words: npt.NDArray[np.int64]
     labels: Tensor
     counts: Tensor
 
 
-def labels_of(index: QuranIndex, utterance: Utterance) -> list[int]:
-    """CTC labels of one utterance: each verse said in one breath."""
-    surah = utterance.surah
-    ayahs = [utterance.ayah] if utterance.ayah else range(1, index.ayah_count(surah) + 1)
+def passage(index: QuranIndex, utterance: Utterance) -> tuple[int, int]:
+    """First and last word of an utterance."""
+    surah, ayah = utterance.surah, utterance.ayah
+    first = index.verse_of(surah, ayah or 1)
+    last = index.verse_of(surah, ayah or index.ayah_count(surah))
+    return int(index.first_word[first]), int(index.first_word[last + 1]) - 1
+
+
+def one_breath(index: QuranIndex, first_word: int, last_word: int) -> list[int]:
+    """CTC labels of a passage, each verse said in one breath."""
+    first, last = index.verse_of_word[[first_word, last_word]].tolist()
     labels: list[int] = []
-    for ayah in ayahs:
-        first, end = index.first_word[index.verse_of(surah, ayah) :][:2].tolist()
-        labels += index.spell(first, end - 1).tolist()
+    for verse in range(first, last + 1):
+        begin, end = index.first_word[verse : verse + 2].tolist()
+        labels += index.spell(begin, end - 1).tolist()
     return labels
 
 
@@ -70,8 +89,8 @@ class Sampler:
             (u.corpus, u.surah, u.ayah): i for i, u in enumerate(utterances) if u.ayah
         }
 
-    def draw(self, longest: float) -> Example:
-        """A random example of at most ``longest`` seconds."""
+    def draw(self, longest: float, settings: Augmentation | None = None) -> Example:
+        """A random example of at most ``longest`` seconds, at the tempo of ``settings``."""
         rng = self._rng
         while True:
             run = [self._utterances[int(rng.integers(len(self._utterances)))]]
@@ -86,8 +105,9 @@ class Sampler:
                 run.append(self._utterances[following])
                 pauses.append(self._pause())
                 seconds += run[-1].samples / SAMPLE_RATE
-            labels = tuple(label for u in run for label in labels_of(self._index, u))
-            example = Example(tuple(run), tuple(pauses), labels)
+            words = passage(self._index, run[0])[0], passage(self._index, run[-1])[1]
+            shift = settings.shift(rng) if settings is not None else SHIFT
+            example = Example(tuple(run), tuple(pauses), words, shift)
             if example.seconds <= longest:
                 return example
 
@@ -96,12 +116,16 @@ class Sampler:
         rng = self._rng
         return float(rng.uniform(0.8, 3.0) if rng.random() < 0.12 else rng.uniform(0, 0.5))
 
-    def batches(self, longest: float, batch_seconds: float) -> Iterator[list[Example]]:
+    def batches(
+        self, longest: float, batch_seconds: float, settings: Augmentation | None = None
+    ) -> Iterator[list[Example]]:
         """One pool of examples in random order, grouped by length."""
-        pool = sorted((self.draw(longest) for _ in range(_POOL)), key=lambda e: e.seconds)
+        pool = sorted(
+            (self.draw(longest, settings) for _ in range(_POOL)), key=lambda e: e.rendered
+        )
         groups: list[list[Example]] = [[]]
         for example in pool:
-            if groups[-1] and (len(groups[-1]) + 1) * example.seconds > batch_seconds:
+            if groups[-1] and (len(groups[-1]) + 1) * example.rendered > batch_seconds:
                 groups.append([])
             groups[-1].append(example)
         for i in self._rng.permutation(len(groups)):
@@ -111,8 +135,9 @@ class Sampler:
 class Collator:
     """Examples to batches."""
 
-    def __init__(self, device: torch.device, rng: np.random.Generator) -> None:
+    def __init__(self, device: torch.device, index: QuranIndex, rng: np.random.Generator) -> None:
         self._samples = Samples()
+        self._index = index
         self._extract = FeatureExtractor(device)
         self._device = device
         self._rng = rng
@@ -132,25 +157,30 @@ class Collator:
     def __call__(self, examples: list[Example], settings: Augmentation | None) -> Batch | None:
         """A batch, augmented if ``settings`` are given; None when nothing in it fits its labels."""
         waves = [self.wave(e) for e in examples]
-        kept: list[tuple[Tensor, tuple[int, ...]]] = []
+        kept: list[tuple[Tensor, tuple[int, int], list[int]]] = []
         for i, (wave, example) in enumerate(zip(waves, examples, strict=True)):
             if settings is None:
                 features = self._extract.plain(wave)
             else:
                 behind = waves[i - 1] if len(waves) > 1 else None
-                features = self._extract.augmented(wave, settings, self._rng, behind)
-            if _fits(features, example.labels):
-                kept.append((features, example.labels))
+                features = self._extract.augmented(
+                    wave, example.shift, settings, self._rng, behind
+                )
+            labels = one_breath(self._index, *example.words)
+            if _fits(features, labels):
+                kept.append((features, example.words, labels))
         if not kept:
             return None
+        features = nn.utils.rnn.pad_sequence([f for f, _, _ in kept], batch_first=True)
         return Batch(
-            features=nn.utils.rnn.pad_sequence([f for f, _ in kept], batch_first=True),
-            lengths=torch.tensor([len(f) for f, _ in kept], device=self._device),
-            labels=torch.tensor([x for _, y in kept for x in y], device=self._device),
-            counts=torch.tensor([len(y) for _, y in kept], device=self._device),
+            features=F.pad(features, (0, 0, 0, -features.shape[1] % _BLOCK)),
+            lengths=torch.tensor([len(f) for f, _, _ in kept], device=self._device),
+            words=np.array([w for _, w, _ in kept]),
+            labels=torch.tensor([x for _, _, y in kept for x in y], device=self._device),
+            counts=torch.tensor([len(y) for _, _, y in kept], device=self._device),
         )
 
 
-def _fits(features: Tensor, labels: tuple[int, ...]) -> bool:
+def _fits(features: Tensor, labels: list[int]) -> bool:
     """Whether CTC can place the labels: tempo may have left too few frames."""
     return len(labels) <= MAX_LABEL_RATE * (len(features) // SUBSAMPLING)

@@ -131,7 +131,11 @@ class Attention(nn.Module):
         """
         positions = torch.arange(k.shape[2], device=k.device)
         q = rotate(q, positions[k.shape[2] - q.shape[2] :])
-        return F.scaled_dot_product_attention(q, rotate(k, positions), v, attn_mask=allowed)
+        # Written out: on CPU the gradient of the fused operator takes several times as long.
+        scores = (q @ rotate(k, positions).transpose(-1, -2)) * q.shape[-1] ** -0.5
+        weights = scores.masked_fill(~allowed, -1e4).softmax(-1)
+        out: Tensor = weights.to(v.dtype) @ v
+        return out
 
     def forward(self, q: Tensor, k: Tensor, v: Tensor, allowed: Tensor) -> Tensor:
         """Projections [B, T, width] in, attended values [B, Tq, width] out."""

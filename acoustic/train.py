@@ -27,7 +27,9 @@ from acoustic.augment import Augmentation
 from acoustic.batches import Batch, Collator, Example, Sampler
 from acoustic.evaluate import HeldOut
 from acoustic.model import ConformerCTC, ModelConfig
+from decoders.align import pronunciation
 from quran_index import QuranIndex
+from quran_index.graph import Graph
 
 EMA_DECAY, EMA_EVERY = 0.99, 5  # taken every few steps: it costs a pass over the weights
 LOOK_AHEADS = ((8, 0.7), (16, 0.15), (4, 0.15))  # chunks in frames, and how often each is drawn
@@ -87,10 +89,34 @@ def learning_rate(recipe: Recipe, step: int, fraction: float) -> float:
     return float(peak * min(1.0, (step + 1) / recipe.warmup_steps))
 
 
+def as_pronounced(graph: Graph, logits: Tensor, frames: Tensor, batch: Batch) -> Batch:
+    """The batch with each passage spelled as it was most likely said, by forced alignment.
+
+    A reader's pauses are in no label file; the network knows best where they are as soon as it
+    knows anything.
+    """
+    log_probs = logits.detach().float().log_softmax(-1).cpu().numpy()
+    counts, labels = batch.counts.tolist(), []
+    one_breath = torch.split(batch.labels, counts)
+    for heard, length, words, given in zip(
+        log_probs, frames.tolist(), batch.words.tolist(), one_breath, strict=True
+    ):
+        try:
+            labels.append(torch.from_numpy(pronunciation(heard[:length], graph, *words)).long())
+        except ValueError:  # no room for it
+            labels.append(given.cpu())
+    return batch._replace(
+        labels=torch.cat(labels).to(batch.labels.device),
+        counts=torch.tensor([len(y) for y in labels], device=batch.counts.device),
+    )
+
+
 class Trainer:
     """The network, its moving average and its optimiser, with the file they are kept in."""
 
-    def __init__(self, config: ModelConfig, recipe: Recipe, checkpoint: Path) -> None:
+    def __init__(
+        self, config: ModelConfig, recipe: Recipe, graph: Graph, checkpoint: Path
+    ) -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(recipe.seed)
         self.model = ConformerCTC(config).to(self.device)
@@ -100,6 +126,7 @@ class Trainer:
         self.heard = 0.0  # hours of audio, in this process
         self._started = time.monotonic()
         self._recipe = recipe
+        self._graph = graph
         self._checkpoint = checkpoint
         matrices = [p for p in self.model.parameters() if p.ndim > 1]
         vectors = [p for p in self.model.parameters() if p.ndim <= 1]
@@ -161,8 +188,11 @@ class Trainer:
         self.model.load_state_dict(weights)
         self.average.load_state_dict(weights)
 
-    def update(self, batch: Batch | None, chunk: int) -> float:
-        """One optimiser step; the loss in nats per label (nan where there was nothing to learn)."""
+    def update(self, batch: Batch | None, chunk: int, align: bool) -> float:
+        """One optimiser step; the loss in nats per label (nan where there was nothing to learn).
+
+        ``align``: learn the pronunciation that the network heard, rather than one breath a verse.
+        """
         self._optimizer.zero_grad()
         loss = torch.tensor(float("nan"))
         if batch is None:  # still, every process must have gradients to average
@@ -171,6 +201,8 @@ class Trainer:
         else:
             with torch.autocast(self.device.type, dtype=torch.bfloat16):
                 logits, middle, frames = self.model(batch.features, batch.lengths, chunk)
+            if align:
+                batch = as_pronounced(self._graph, logits, frames, batch)
             loss = ctc(logits, frames, batch)
             weight = self._recipe.middle_weight
             ((1 - weight) * loss + weight * ctc(middle, frames, batch)).backward()  # type: ignore[no-untyped-call]
@@ -244,13 +276,13 @@ def train(
         dist.init_process_group("gloo", rank=rank, world_size=world)
     index = QuranIndex.load()
     config = ModelConfig(symbols=len(index.symbols), **shape)
-    trainer = Trainer(config, recipe, out / "checkpoint.pt")
+    trainer = Trainer(config, recipe, index.graph, out / "checkpoint.pt")
     if init is not None and not trainer.step:
         trainer.start_from(init)
     rng = np.random.default_rng((recipe.seed, rank, trainer.step))
     utterances = [u for folder in folders for u in corpus.load(folder)]
     sampler = Sampler(utterances, index, rng)
-    collate = Collator(trainer.device, rng)
+    collate = Collator(trainer.device, index, rng)
     log = None
     if rank == 0:
         held = HeldOut.load(held_out, index) if held_out is not None else None
@@ -258,12 +290,13 @@ def train(
     chunks, weights = zip(*LOOK_AHEADS, strict=True)
     pending: list[list[Example]] = []
     while not _all_done(trainer.fraction):
-        first = trainer.fraction < recipe.first_fraction
+        first = init is None and trainer.fraction < recipe.first_fraction
+        settings = None if first else Augmentation()
         if not pending:
             longest = recipe.longest_first if first else recipe.longest
-            pending = list(sampler.batches(longest, recipe.batch_seconds))
-        batch = collate(pending.pop(), None if first else Augmentation())
-        loss = trainer.update(batch, int(rng.choice(chunks, p=weights)))
+            pending = list(sampler.batches(longest, recipe.batch_seconds, settings))
+        batch = collate(pending.pop(), settings)
+        loss = trainer.update(batch, int(rng.choice(chunks, p=weights)), align=not first)
         if log is not None:
             log.after_step(loss)
     if log is not None:

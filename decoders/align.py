@@ -47,6 +47,39 @@ def align(
 
     ``frame_shift``: seconds per frame. ValueError: no such passage, or too few frames to say it in.
     """
+    frames, states = _aligned(log_probs, graph, first_word, last_word)
+    posterior = np.exp(log_probs[frames, graph.label[states]])
+    phoneme = np.flatnonzero(np.diff(states, prepend=-1))
+    peaks = np.maximum.reduceat(posterior, phoneme)
+    words = graph.word[states[phoneme]]
+    first = np.flatnonzero(np.diff(words, prepend=-1))
+    begin = frames[phoneme[first]]
+    end = frames[np.append(phoneme[first[1:]], len(frames)) - 1] + 1
+    count = np.diff(np.append(first, len(words)))
+    confidence = np.add.reduceat(peaks, first) / count
+    return [
+        WordTime(int(w), float(b) * frame_shift, float(e) * frame_shift, float(c))
+        for w, b, e, c in zip(words[first], begin, end, confidence, strict=True)
+    ]
+
+
+def pronunciation(
+    log_probs: NDArray[np.float32], graph: Graph, first_word: int, last_word: int
+) -> NDArray[np.int16]:
+    """The symbols that were most likely said for a passage: where the reader stopped for breath a
+    word has its pausal form, elsewhere it runs on into the next.
+
+    Arguments and errors as of `align`.
+    """
+    _, states = _aligned(log_probs, graph, first_word, last_word)
+    said: NDArray[np.int16] = graph.label[states[np.flatnonzero(np.diff(states, prepend=-1))]]
+    return said
+
+
+def _aligned(
+    log_probs: NDArray[np.float32], graph: Graph, first_word: int, last_word: int
+) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+    """The frames of the best path that are not blank, and the states of the graph in them."""
     if not 0 <= first_word <= last_word < graph.words:
         raise ValueError(f"no words {first_word}..{last_word}")
     scores, _ = relative(log_probs, graph.symbols)
@@ -60,22 +93,8 @@ def align(
     path = _path(scores, label, opens, closes, *arcs)
     if path is None:
         raise ValueError(f"{len(scores)} frames cannot hold words {first_word}..{last_word}")
-
     frames = np.flatnonzero(path >= 0)
-    states = path[frames]
-    posterior = np.exp(log_probs[frames, label[states]])
-    phoneme = np.flatnonzero(np.diff(states, prepend=-1))
-    peaks = np.maximum.reduceat(posterior, phoneme)
-    words = word[states[phoneme]]
-    first = np.flatnonzero(np.diff(words, prepend=-1))
-    begin = frames[phoneme[first]]
-    end = frames[np.append(phoneme[first[1:]], len(frames)) - 1] + 1
-    count = np.diff(np.append(first, len(words)))
-    confidence = np.add.reduceat(peaks, first) / count
-    return [
-        WordTime(int(w), float(b) * frame_shift, float(e) * frame_shift, float(c))
-        for w, b, e, c in zip(words[first], begin, end, confidence, strict=True)
-    ]
+    return frames, low + path[frames]
 
 
 @njit(cache=True, nogil=True)
