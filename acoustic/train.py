@@ -32,7 +32,8 @@ from quran_index import QuranIndex
 from quran_index.graph import Graph
 
 EMA_DECAY, EMA_EVERY = 0.99, 5  # taken every few steps: it costs a pass over the weights
-LOOK_AHEADS = ((8, 0.7), (16, 0.15), (4, 0.15))  # chunks in frames, and how often each is drawn
+# Chunks in frames, the last of them longer than any example, and how often each is drawn.
+LOOK_AHEADS = ((8, 0.6), (16, 0.12), (4, 0.1), (1, 0.06), (1024, 0.12))
 LOG_STEPS, SAVE_SECONDS, EVALUATE_SECONDS = 50, 240.0, 600.0
 
 
