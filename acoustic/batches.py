@@ -61,9 +61,7 @@ class Batch(NamedTuple):
 def passage(index: QuranIndex, utterance: Utterance) -> tuple[int, int]:
     """First and last word of an utterance."""
     surah, ayah = utterance.surah, utterance.ayah
-    first = index.verse_of(surah, ayah or 1)
-    last = index.verse_of(surah, ayah or index.ayah_count(surah))
-    return int(index.first_word[first]), int(index.first_word[last + 1]) - 1
+    return index.passage(surah, ayah or 1, ayah or index.ayah_count(surah))
 
 
 def one_breath(index: QuranIndex, first_word: int, last_word: int) -> list[int]:
@@ -163,9 +161,7 @@ class Collator:
                 features = self._extract.plain(wave)
             else:
                 behind = waves[i - 1] if len(waves) > 1 else None
-                features = self._extract.augmented(
-                    wave, example.shift, settings, self._rng, behind
-                )
+                features = self._extract.augmented(wave, example.shift, settings, self._rng, behind)
             labels = one_breath(self._index, *example.words)
             if _fits(features, labels):
                 kept.append((features, example.words, labels))

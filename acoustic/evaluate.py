@@ -1,4 +1,4 @@
-"""Phoneme error rate of a trained network on a corpus folder.
+"""Phoneme error rate: what a network heard against what was recited.
 
 Greedy, micro-averaged, against the allowed pronunciation that fits what was heard best: a label
 file does not say where the reader paused.
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from rapidfuzz.distance import Levenshtein
 
@@ -20,6 +21,51 @@ from acoustic.model import ConformerCTC
 from decoders import greedy
 from decoders.align import pronunciation
 from quran_index import QuranIndex
+
+Float = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """Phonemes recited, and the edits between them and what was heard."""
+
+    edits: int = 0
+    phonemes: int = 0
+
+    def __add__(self, other: Errors) -> Errors:
+        return Errors(self.edits + other.edits, self.phonemes + other.phonemes)
+
+    @property
+    def rate(self) -> float:
+        """Edits per phoneme."""
+        return self.edits / self.phonemes
+
+
+def phoneme_errors(log_probs: Float, index: QuranIndex, first_word: int, last_word: int) -> Errors:
+    """Errors in log-probs [T, symbols] of words ``first_word..last_word`` of one surah.
+
+    Where there are too few frames to say the words in, all of them count as missed.
+    """
+    try:
+        said = pronunciation(log_probs, index.graph, first_word, last_word).tolist()
+    except ValueError:
+        count = len(index.spell(first_word, last_word))
+        return Errors(count, count)
+    return Errors(Levenshtein.distance(greedy(log_probs), said), len(said))
+
+
+def hear(model: ConformerCTC, samples: Float, chunk: int | None = None) -> Float:
+    """Log-probs [T, symbols] of a recording (16 kHz, in [-1, 1]), all chunks at once.
+
+    ``chunk`` overrides the look-ahead, in frames.
+    """
+    device = next(model.parameters()).device
+    features = FeatureExtractor(device).plain(torch.from_numpy(samples).to(device))[None]
+    lengths = torch.tensor([features.shape[1]], device=device)
+    with torch.no_grad():
+        logits, _, frames = model(features, lengths, chunk)
+    heard: Float = logits[0, : int(frames[0])].log_softmax(-1).cpu().numpy()
+    return heard
 
 
 @dataclass(frozen=True)
@@ -42,22 +88,12 @@ class HeldOut:
         return cls([usable[i] for i in chosen], index, corpus.Samples())
 
     def per(self, model: ConformerCTC) -> float:
-        """Greedy phoneme error rate, micro-averaged; the model's mode is restored after."""
-        device = next(model.parameters()).device
-        extract = FeatureExtractor(device)
+        """Phoneme error rate of ``model``; its mode is restored after."""
         was_training = model.training
         model.eval()
-        errors = total = 0
-        with torch.no_grad():
-            for utterance in self.utterances:
-                wave = self.samples(utterance).astype(np.float32) / 32768.0
-                features = extract.plain(torch.from_numpy(wave).to(device))[None]
-                lengths = torch.tensor([features.shape[1]], device=device)
-                logits, _, frames = model(features, lengths)
-                heard = logits[0, : int(frames[0])].log_softmax(-1).cpu().numpy()
-                words = passage(self.index, utterance)
-                said = pronunciation(heard, self.index.graph, *words).tolist()
-                errors += Levenshtein.distance(greedy(heard), said)
-                total += len(said)
+        errors = Errors()
+        for utterance in self.utterances:
+            heard = hear(model, self.samples(utterance).astype(np.float32) / 32768.0)
+            errors += phoneme_errors(heard, self.index, *passage(self.index, utterance))
         model.train(was_training)
-        return errors / total
+        return errors.rate

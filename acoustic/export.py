@@ -2,9 +2,10 @@
 
 ``python -m acoustic.export --weights RUN/final.pt --out acoustic/weights/conformer.onnx``
 
-Batch normalisation is folded into the weights before it, every shape is fixed, and what the runtime
-must know (symbols, hop, frame shift, cache sizes) is in the file's metadata. Weights of matrix
-products are 8-bit unless ``--float``.
+Batch normalisation is folded into the weights before it. The caches have fixed shapes; the length
+of a chunk, which is the look-ahead, is left to the loader, who fixes it too: one file serves every
+look-ahead. What the runtime must know (symbols, look-aheads, frame shift) is in its metadata.
+Weights of matrix products are 8-bit unless ``--float``.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ import torch.nn.functional as F
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import Tensor, nn
 
-from acoustic.features import BANDS, SAMPLE_RATE, SHIFT
+from acoustic.encoder import CHECKSUM, sha256
+from acoustic.features import BANDS, SAMPLE_RATE
 from acoustic.model import (
+    CHUNKS,
     FRAME_SHIFT,
     STRIDES,
     SUBSAMPLING,
@@ -37,6 +40,12 @@ from quran_index import QuranIndex
 
 INPUTS = ("features", "visible", "front0", "front1", "keys", "values", "convolved")
 OUTPUTS = ("log_probs", "next_front0", "next_front1", "next_keys", "next_values", "next_convolved")
+# Dimensions that the loader sets: features and frames of a chunk, and the frames that it sees.
+CHUNK_DIMENSIONS = {
+    "features": {1: "chunk_features"},
+    "visible": {0: "chunk_visible"},
+    "log_probs": {1: "chunk_frames"},
+}
 OPSET = 17
 
 
@@ -162,9 +171,10 @@ def metadata(config: ModelConfig, symbols: tuple[str, ...]) -> dict[str, Any]:
     return {
         "symbols": symbols,
         "sample_rate": SAMPLE_RATE,
-        "hop": config.chunk * SUBSAMPLING * SHIFT,
         "frame_shift": FRAME_SHIFT,
+        "frame_features": SUBSAMPLING,
         "chunk": config.chunk,
+        "chunks": CHUNKS,
         "left": config.left,
     }
 
@@ -185,6 +195,7 @@ def export(model: ConformerCTC, symbols: tuple[str, ...], path: Path, *, quantis
                 str(plain),
                 input_names=list(INPUTS),
                 output_names=list(OUTPUTS),
+                dynamic_axes=CHUNK_DIMENSIONS,
                 opset_version=OPSET,
                 dynamo=False,
             )
@@ -203,7 +214,9 @@ def export(model: ConformerCTC, symbols: tuple[str, ...], path: Path, *, quantis
         proto, {"tasmi": json.dumps(metadata(model.config, symbols), ensure_ascii=False)}
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    onnx.save(proto, str(path))
+    exported = proto.SerializeToString()
+    path.write_bytes(exported)
+    path.with_suffix(CHECKSUM).write_text(f"{sha256(exported)}  {path.name}\n")
 
 
 def load_average(path: Path) -> ConformerCTC:

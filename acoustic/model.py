@@ -20,6 +20,8 @@ from torch import Tensor, nn
 
 from acoustic.features import BANDS, SAMPLE_RATE, SHIFT
 
+CHUNKS = (1, 4, 8, 16)  # frames, the look-aheads that training prepares for
+
 STRIDES = (2, 3)
 FRONT_KERNEL = 5
 SUBSAMPLING = STRIDES[0] * STRIDES[1]
@@ -28,7 +30,7 @@ FRAME_SHIFT = SUBSAMPLING * SHIFT / SAMPLE_RATE
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """Geometry of the network; ``chunk`` and ``left`` are in encoder frames of 60 ms."""
+    """Geometry of the network; ``left`` and ``chunk`` (the default) in encoder frames of 60 ms."""
 
     symbols: int
     width: int = 256

@@ -26,14 +26,15 @@ from acoustic import corpus
 from acoustic.augment import Augmentation
 from acoustic.batches import Batch, Collator, Example, Sampler
 from acoustic.evaluate import HeldOut
-from acoustic.model import ConformerCTC, ModelConfig
+from acoustic.model import CHUNKS, ConformerCTC, ModelConfig
 from decoders.align import pronunciation
 from quran_index import QuranIndex
 from quran_index.graph import Graph
 
 EMA_DECAY, EMA_EVERY = 0.99, 5  # taken every few steps: it costs a pass over the weights
-# Chunks in frames, the last of them longer than any example, and how often each is drawn.
-LOOK_AHEADS = ((8, 0.6), (16, 0.12), (4, 0.1), (1, 0.06), (1024, 0.12))
+_ALL = 1024  # frames, more than any example has: the network that sees everything, to compare with
+LOOK_AHEADS = (*CHUNKS, _ALL)
+LOOK_AHEAD_SHARES = (0.06, 0.1, 0.6, 0.12, 0.12)
 LOG_STEPS, SAVE_SECONDS, EVALUATE_SECONDS = 50, 240.0, 600.0
 
 
@@ -115,9 +116,7 @@ def as_pronounced(graph: Graph, logits: Tensor, frames: Tensor, batch: Batch) ->
 class Trainer:
     """The network, its moving average and its optimiser, with the file they are kept in."""
 
-    def __init__(
-        self, config: ModelConfig, recipe: Recipe, graph: Graph, checkpoint: Path
-    ) -> None:
+    def __init__(self, config: ModelConfig, recipe: Recipe, graph: Graph, checkpoint: Path) -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(recipe.seed)
         self.model = ConformerCTC(config).to(self.device)
@@ -288,7 +287,6 @@ def train(
     if rank == 0:
         held = HeldOut.load(held_out, index) if held_out is not None else None
         log = _Log(out / "log.jsonl", trainer, held)
-    chunks, weights = zip(*LOOK_AHEADS, strict=True)
     pending: list[list[Example]] = []
     while not _all_done(trainer.fraction):
         first = init is None and trainer.fraction < recipe.first_fraction
@@ -297,7 +295,9 @@ def train(
             longest = recipe.longest_first if first else recipe.longest
             pending = list(sampler.batches(longest, recipe.batch_seconds, settings))
         batch = collate(pending.pop(), settings)
-        loss = trainer.update(batch, int(rng.choice(chunks, p=weights)), align=not first)
+        loss = trainer.update(
+            batch, int(rng.choice(LOOK_AHEADS, p=LOOK_AHEAD_SHARES)), align=not first
+        )
         if log is not None:
             log.after_step(loss)
     if log is not None:

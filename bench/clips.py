@@ -15,7 +15,8 @@ MANIFEST = "manifest.jsonl"
 class Clip:
     """One recording and what is recited in it.
 
-    ``group`` is the name of its folder; ``also_accept`` lists other right answers.
+    ``group`` is the name of its folder; ``also_accept`` lists other right answers;
+    ``ayah_times`` are the ayahs of the one surah in it with start and end seconds, where known.
     """
 
     group: str
@@ -24,6 +25,7 @@ class Clip:
     source: str
     expected: tuple[Verse, ...]
     also_accept: tuple[tuple[Verse, ...], ...] = ()
+    ayah_times: tuple[tuple[int, float, float], ...] = ()
 
 
 def _verses(rows: list[list[int]]) -> tuple[Verse, ...]:
@@ -53,6 +55,7 @@ def load(root: Path) -> list[Clip]:
                     source=row.get("source", "unknown"),
                     expected=_verses(row["expected"]),
                     also_accept=tuple(_verses(answer) for answer in row.get("also_accept", ())),
+                    ayah_times=tuple((a, s, e) for a, s, e in row.get("ayah_times", ())),
                 )
             )
     return clips

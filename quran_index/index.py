@@ -130,6 +130,15 @@ class QuranIndex:
             raise ValueError(f"there is no surah {surah}")
         return self._surah_start[surah] - self._surah_start[surah - 1]
 
+    def passage(self, surah: int, first_ayah: int, last_ayah: int) -> tuple[int, int]:
+        """The first and the last word of some verses of a surah.
+
+        Raises:
+            ValueError: there is no such verse.
+        """
+        first, last = self.verse_of(surah, first_ayah), self.verse_of(surah, last_ayah)
+        return int(self.first_word[first]), int(self.first_word[last + 1]) - 1
+
     def surah_name(self, surah: int) -> tuple[str, str]:
         """Arabic and romanised name of a surah (1..114)."""
         if not 1 <= surah <= SURAHS:

@@ -72,24 +72,28 @@ class Engine:
     def load(cls, hop_ms: int | None = None) -> Self:
         """Loads what ships with the packages; `hop_ms` is the time between decisions.
 
-        Raises UnsupportedHopError if that is no multiple of the encoder's hop, InstallationError
-        if a file is missing or damaged.
+        The encoder takes the longest of its own hops that fit into that a whole number of times:
+        a shorter hop is sooner, a longer one hears more of what follows. Raises
+        UnsupportedHopError if none fits, InstallationError if a file is missing or damaged.
         """
         try:
             index = QuranIndex.load()
             encoder = acoustic.Encoder.load()
+            hop = encoder.hop if hop_ms is None else hop_ms * SAMPLE_RATE // 1000
+            if hop != encoder.hop:
+                fitting = [own for own in encoder.hops if hop > 0 and hop % own == 0]
+                if not fitting:
+                    step = min(encoder.hops) * 1000 // SAMPLE_RATE
+                    raise UnsupportedHopError(
+                        f"a hop of {hop_ms} ms", f"give a multiple of {step} ms"
+                    )
+                encoder = acoustic.Encoder.load(hop=max(fitting))
             decoder = BeamDecoder(index.graph, Priors.load())
             vad = SileroVad()
         except (OSError, acoustic.ModelError) as error:
             raise InstallationError(
                 f"the models cannot be loaded ({error})", "install the package again"
             ) from error
-        hop = encoder.hop if hop_ms is None else hop_ms * SAMPLE_RATE // 1000
-        if hop <= 0 or hop % encoder.hop:
-            step = encoder.hop * 1000 // SAMPLE_RATE
-            raise UnsupportedHopError(
-                f"a hop of {hop_ms} ms", f"the model takes {step} ms at a time: give a multiple"
-            )
         engine = cls(
             index=index,
             encoder=encoder,
