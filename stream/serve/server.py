@@ -1,0 +1,115 @@
+"""uvicorn, made to end its streams before it stops, and not to wait for those who never read."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import threading
+from asyncio.transports import BaseTransport, Transport
+from collections.abc import Generator
+
+import uvicorn
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from .app import create_app
+from .limits import AddressError
+from .service import Service
+
+# What may wait for a client to read: so much here, and about twice as much in the kernel.
+_UNREAD_BYTES = 1 << 15
+_LINGER = 2.0  # seconds that a connection which is over may take to be gone
+_OTHER_CONNECTIONS = 100  # besides the streams: the page, its files, metrics
+
+
+class BoundedProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket, but nobody who does not read can make it keep memory or sockets.
+
+    uvicorn's own waits without end for such a client to take the rest, and answers every ping.
+    """
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        assert isinstance(transport, Transport)
+        super().connection_made(transport)
+        transport.set_write_buffer_limits(high=_UNREAD_BYTES)
+        connected: socket.socket | None = transport.get_extra_info("socket")
+        if connected is not None:
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNREAD_BYTES)
+
+    def handle_ping(self) -> None:
+        super().handle_ping()
+        if self.transport.get_write_buffer_size() > 2 * _UNREAD_BYTES:
+            self.transport.abort()
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self.loop.call_later(_LINGER, self.transport.abort)
+
+    async def run_asgi(self) -> None:
+        await super().run_asgi()
+        self.loop.call_later(_LINGER, self.transport.abort)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket, for `DrainingServer.serve([socket])`; port 0 is any that is free.
+
+    Raises AddressError.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except (OSError, OverflowError) as error:
+        raise AddressError(
+            f"cannot listen on {host} port {port} ({error})", "choose another with --host, --port"
+        ) from error
+
+
+class DrainingServer(uvicorn.Server):
+    """Ends open streams on SIGTERM and SIGINT, then stops: `serve` returns."""
+
+    def __init__(self, service: Service) -> None:
+        limits = service.limits
+        super().__init__(
+            uvicorn.Config(
+                create_app(service),
+                ws=BoundedProtocol,
+                ws_max_size=limits.message_bytes,
+                ws_ping_interval=limits.ping_interval,
+                ws_ping_timeout=limits.ping_interval,
+                ws_per_message_deflate=False,
+                limit_concurrency=2 * limits.streams + _OTHER_CONNECTIONS,
+                timeout_graceful_shutdown=round(_LINGER) + 1,
+                lifespan="off",
+                log_level="warning",
+                server_header=False,
+            )
+        )
+        self._admission = service.admission
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Unlike uvicorn's own, does not raise the signal again: stopping is a success."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        loop = asyncio.get_running_loop()
+        signals = (signal.SIGINT, signal.SIGTERM)
+        for number in signals:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in signals:
+                loop.remove_signal_handler(number)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        await self._admission.drain()
+        await super().shutdown(sockets)
