@@ -13,10 +13,12 @@ from starlette.websockets import WebSocket
 
 from .connection import Connection
 from .limits import Ending
+from .listen import listen
 from .metrics import CONTENT_TYPE
 from .pages import SecurityHeaders, page_routes
 from .recite import recite
 from .service import Service
+from .vosk import vosk
 
 Protocol = Callable[[Service, Connection], Awaitable[Ending]]
 
@@ -42,6 +44,8 @@ def create_app(service: Service) -> Starlette:
     return Starlette(
         routes=[
             speaks("/v1/recite", "recite", recite),
+            speaks("/v1/listen", "listen", listen),
+            speaks("/vosk", "vosk", vosk),
             Route("/healthz", healthz),
             Route("/metrics", metrics),
             *page_routes(service.engine.index),

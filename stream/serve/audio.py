@@ -141,7 +141,9 @@ class ContainerInput(AudioInput):
 
     async def end(self) -> None:
         if self._decoding is None:
-            raise _bad_audio("the audio ended before it began")
+            if self._head:
+                raise _bad_audio("the audio ended before it began")
+            return
         self._written.put(b"")
         await self._decoding
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..events import Event
 from ..recognizer import RecognitionStream
@@ -16,6 +17,28 @@ if TYPE_CHECKING:
     from .service import Service
 
 
+@dataclass(frozen=True, slots=True)
+class ServerLimits:
+    """What the client has to keep to: bytes in a message, seconds of audio ahead of real time,
+    seconds without a message, seconds in all."""
+
+    message_bytes: int
+    ahead: float
+    idle: float
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The server listens; `hop` is the seconds of audio between decisions."""
+
+    type: ClassVar[str] = "started"
+
+    stream_id: str
+    hop: float
+    limits: ServerLimits
+
+
 async def recite(service: Service, connection: Connection) -> Ending:
     """The protocol, from the first message to the last."""
     start = parse_start(await service.first_message(connection))
@@ -26,19 +49,9 @@ async def recite(service: Service, connection: Connection) -> Ending:
 
     async def greet(stream: RecognitionStream) -> None:
         limits = service.limits
-        await connection.send(
-            {
-                "type": "started",
-                "stream_id": stream.stream_id,
-                "hop": service.hop,
-                "limits": {
-                    "message_bytes": limits.message_bytes,
-                    "ahead": limits.ahead,
-                    "idle": limits.idle,
-                    "total": limits.total,
-                },
-            }
-        )
+        bounds = ServerLimits(limits.message_bytes, limits.ahead, limits.idle, limits.total)
+        started = Started(stream.stream_id, service.hop, bounds)
+        await connection.send({"type": started.type} | asdict(started))
 
     return await service.converse(connection, form, ReciteDialect, greet=greet)
 

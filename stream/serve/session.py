@@ -79,10 +79,11 @@ class Session:
             await telling
         finally:
             timer.cancel()
-            for task in (self._listening, telling):
-                task.cancel()
+            self._listening.cancel()
+            telling.cancel()
             await self._stream.aclose()
-            await asyncio.wait((self._listening, telling))
+            # Whatever went wrong first has been raised; what went wrong because of that is dropped.
+            await asyncio.gather(self._listening, telling, return_exceptions=True)
             await self._audio.aclose()
         return self._ending
 
