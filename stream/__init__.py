@@ -1,9 +1,14 @@
 """The live pipeline: audio in, verse events out.
 
+```python
 recognizer = Recognizer.load()
 async with recognizer.stream() as stream:
     async for event in stream.run(FileSource("recitation.mp3")):
         print(event.to_json())
+```
+
+`Recognizer` is loaded once and shared; a `RecognitionStream` is one recitation. Every error is a
+`StreamError` whose message says what to do.
 """
 
 from .audio import AudioBlock, Notice
@@ -18,6 +23,7 @@ from .errors import (
     InstallationError,
     ManifestError,
     NoInputDeviceError,
+    OutputError,
     PortAudioMissingError,
     RecognitionError,
     StreamClosedError,
@@ -48,6 +54,8 @@ from .microphone import InputDevice, MicrophoneSource, input_devices
 from .recognizer import RecognitionStream, Recognizer
 from .sources import AudioSource, FileSource
 
+__version__ = "0.1.0"
+
 __all__ = [
     "AudioBlock",
     "AudioError",
@@ -74,6 +82,7 @@ __all__ = [
     "NoInputDeviceError",
     "NotQuran",
     "Notice",
+    "OutputError",
     "PortAudioMissingError",
     "Provisional",
     "RecognitionError",

@@ -52,6 +52,10 @@ class ManifestError(StreamError):
     """A manifest.jsonl is missing, malformed or names no file."""
 
 
+class OutputError(StreamError):
+    """What was recognised cannot be written where it should go."""
+
+
 class DeviceError(StreamError):
     """The microphone cannot be used."""
 

@@ -1,8 +1,7 @@
 """The live demonstration: `python -m stream.mic` recognises what the microphone hears.
 
 In a terminal it draws a level meter, the candidates, the verse with the current word marked and
-the finals so far; elsewhere it prints lines, with --json one JSON object for each event. Ctrl-C
-ends the recitation: what was heard until then is still decided.
+the finals so far; elsewhere, or when asked for a format, it writes what it recognises.
 """
 
 from __future__ import annotations
@@ -11,20 +10,36 @@ import argparse
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 from rich.console import Console
 
+from . import command
 from .audio import AudioBlock, Notice
-from .errors import StreamError
 from .events import Event
+from .formats import Format, add_format_options, check_format_options, make_format
 from .microphone import MicrophoneSource, find_device, input_devices
 from .recognizer import Recognizer
 from .sources import closing
 from .terminal import Screen
-from .text import Narrator
+
+_HELP = """\
+examples:
+  python -m stream.mic                        a live picture: recite, Ctrl-C ends the recitation
+  python -m stream.mic --list-devices         which microphones there are (* is the default)
+  python -m stream.mic --device usb           the first whose name contains "usb"
+  python -m stream.mic --json | my-program    every event as it comes, one JSON object a line
+  python -m stream.mic --srt > lesson.srt     subtitles of what is recited
+
+Ctrl-C ends the recitation: what was heard until then is still decided. A second one ends the
+program at once.
+
+exit status: 0 the recitation was ended; 1 something failed (why is said on standard error); 2 wrong
+command line; 130 interrupted at once; 141 the program that reads the output has gone. With NO_COLOR
+set nothing is coloured.
+"""
 
 
 class _View(Protocol):
@@ -34,18 +49,19 @@ class _View(Protocol):
     def show(self, event: Event) -> None: ...
 
 
-class _Lines:
-    """Prints a line for each event that has something to tell."""
+class _Writer:
+    """Writes each event in a format."""
 
-    def __init__(self, line: Callable[[Event], str | None]) -> None:
-        self._line = line
+    def __init__(self, form: Format, write: Callable[[str], object]) -> None:
+        self._form = form
+        self._write = write
+        write(form.head)
 
     def hear(self, block: AudioBlock) -> None:
-        """The level is not told in lines."""
+        """The level is not written."""
 
     def show(self, event: Event) -> None:
-        if (line := self._line(event)) is not None:
-            print(line, flush=True)
+        self._write(self._form.write(event))
 
 
 class _Tapped:
@@ -63,7 +79,10 @@ class _Tapped:
                 yield item
 
 
-async def _listen(wanted: int | str | None, as_json: bool) -> None:
+async def _listen(options: argparse.Namespace) -> None:
+    wanted = options.device
+    if wanted is not None and wanted.isdecimal():
+        wanted = int(wanted)
     device = find_device(wanted)  # before the models are loaded: it is what most often fails
     recognizer = Recognizer.load()
     source = MicrophoneSource(device.number)
@@ -71,19 +90,23 @@ async def _listen(wanted: int | str | None, as_json: bool) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, _stop, loop, number, source)
     print(f"mic: listening to {device.name}", file=sys.stderr, flush=True)
-    console = Console()
-    view: _View
-    with ExitStack() as stack:
-        if as_json:
-            view = _Lines(lambda event: event.to_json())
-        elif console.is_terminal:
-            screen = Screen(recognizer.engine.index, device.name, console)
-            view = stack.enter_context(screen)
-        else:
-            view = _Lines(Narrator(recognizer.engine.index).line)
+    with _view(recognizer, device.name, options) as view:
         async with recognizer.stream() as stream:
             async for event in stream.run(_Tapped(source, view)):
                 view.show(event)
+
+
+@contextmanager
+def _view(recognizer: Recognizer, device: str, options: argparse.Namespace) -> Iterator[_View]:
+    index = recognizer.engine.index
+    console = Console()
+    if options.format == "text" and console.is_interactive:
+        with Screen(index, device, console, command.typesetter(console, options.bidi)) as screen:
+            yield screen
+    else:
+        form = make_format(options.format, index, words=options.words)
+        lines = command.LinePrinter(options.bidi) if options.format == "text" else command.write
+        yield _Writer(form, lines)
 
 
 def _stop(loop: asyncio.AbstractEventLoop, number: int, source: MicrophoneSource) -> None:
@@ -100,28 +123,24 @@ def _list_devices() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m stream.mic", description="Recognise live Quran recitation."
-    )
+    parser = command.parser("mic", "Recognise live Quran recitation.", _HELP)
     parser.add_argument(
         "--device", metavar="NUMBER|NAME", help="the microphone, by number or part of its name"
     )
     parser.add_argument("--list-devices", action="store_true", help="list the microphones")
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    add_format_options(parser)
+    command.add_bidi_option(parser)
     options = parser.parse_args(arguments)
-    wanted = options.device
-    try:
+    check_format_options(parser, options)
+
+    def work() -> int:
         if options.list_devices:
             _list_devices()
         else:
-            number = int(wanted) if wanted is not None and wanted.isdecimal() else wanted
-            asyncio.run(_listen(number, options.json))
-    except StreamError as error:
-        print(f"mic: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+            asyncio.run(_listen(options))
+        return 0
+
+    return command.run("mic", work)
 
 
 if __name__ == "__main__":

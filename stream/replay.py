@@ -1,9 +1,7 @@
 """Recognises recordings: `python -m stream.replay FILE|FOLDER|MANIFEST...`
 
-Events go to standard output, as lines for people or (--json) one JSON object a line that carries
-the recording's path as `file`. Progress and complaints go to standard error. The exit status is 0
-if every recording was recognised, 1 if any could not be (the others still are), 2 for a wrong
-command line.
+What is recognised goes to standard output, or (--out) into a file for each recording; progress and
+complaints go to standard error.
 """
 
 from __future__ import annotations
@@ -11,22 +9,49 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from .errors import AudioNotFoundError, ManifestError, StreamError
-from .events import Ended, Event
+from . import command
+from .errors import AudioNotFoundError, ManifestError, OutputError, StreamError
+from .formats import (
+    SUFFIXES,
+    Format,
+    add_format_options,
+    check_format_options,
+    make_format,
+)
+from .progress import BatchProgress
 from .recognizer import Recognizer
-from .sources import FileSource, Speed
-from .text import Narrator
+from .sources import FileSource
 
 MANIFEST = "manifest.jsonl"
 _AUDIO_SUFFIXES = (
     *(".aac", ".aif", ".aiff", ".amr", ".caf", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".opus"),
     *(".wav", ".wma", ".3gp", ".mka", ".mkv", ".mov", ".mp4", ".weba", ".webm"),
 )
+_ONE_RECORDING = ("srt", "vtt")  # formats in which the times of two would run into one another
+
+_HELP = """\
+examples:
+  python -m stream.replay recitation.mp3                   verses, as they are recognised
+  python -m stream.replay --speed realtime recitation.mp3  the same, as fast as it was recited
+  python -m stream.replay --srt recitation.mp3 > recitation.srt
+  python -m stream.replay --vtt --words --out subtitles/ recordings/
+  python -m stream.replay --csv recordings/ > verses.csv
+  python -m stream.replay --json recitation.mp3 | jq 'select(.type == "final")'
+
+A folder stands for all recordings below it, or for its manifest.jsonl if it has one: lines like
+{"file": "001.mp3"}, relative to the manifest. Video files are recordings too.
+
+exit status: 0 all were recognised; 1 some could not be (why is said on standard error; the others
+are done all the same); 2 wrong command line; 130 interrupted by Ctrl-C; 141 the program that reads
+the output has gone. With NO_COLOR set nothing is coloured.
+"""
 
 
 def recordings(path: Path) -> Iterator[Path]:
@@ -71,79 +96,121 @@ def _listed(manifest: Path) -> Iterator[Path]:
             ) from error
 
 
-class Replay:
-    """Recognises one recording after the other and prints what happens."""
+@dataclass(frozen=True, slots=True)
+class _Recording:
+    path: Path
+    output: Path | None
+    """The file for what is recognised; None for standard output."""
 
-    def __init__(self, recognizer: Recognizer, speed: Speed, as_json: bool) -> None:
+
+def _planned(argument: Path, options: argparse.Namespace) -> Iterator[_Recording]:
+    """An argument's recordings. Those of a folder keep their places below it in the output."""
+    root = argument if argument.is_dir() else argument.parent
+    for path in recordings(argument):
+        output = None
+        if options.out is not None:
+            below = path.is_relative_to(root) and ".." not in path.relative_to(root).parts
+            place = path.relative_to(root) if below else Path(path.name)
+            output = options.out / place.with_suffix(SUFFIXES[options.format])
+        yield _Recording(path, output)
+
+
+class _Replay:
+    """Recognises one recording after the other and writes what happens."""
+
+    def __init__(self, recognizer: Recognizer, options: argparse.Namespace) -> None:
         self._recognizer = recognizer
-        self._speed = speed
-        self._as_json = as_json
-        # On a terminal that shows the events as well, a moving line would run through them.
-        self._live = sys.stderr.isatty() and not sys.stdout.isatty()
+        self._options = options
+        self._print = command.LinePrinter(options.bidi)
+        self._begun = False
 
-    async def recognize(self, path: Path, position: str) -> None:
-        """One recording. Raises StreamError after everything recognised was printed."""
-        narrator = Narrator(self._recognizer.engine.index)
-        if not self._as_json:
-            print(path, flush=True)
-        async with self._recognizer.stream() as stream:
-            async for event in stream.run(FileSource(path, self._speed)):
-                self._print(event, path, narrator)
-                at = f"{position} {path.name} {event.audio_time:.1f} s"
-                self._progress(at, done=isinstance(event, Ended))
+    async def recognize(self, recording: _Recording, progress: Callable[[float], None]) -> None:
+        """One recording. Raises StreamError after everything recognised was written."""
+        form = make_format(
+            self._options.format,
+            self._recognizer.engine.index,
+            source=str(recording.path),
+            words=self._options.words,
+        )
+        with self._opened(recording, form) as write:
+            async with self._recognizer.stream() as stream:
+                async for event in stream.run(FileSource(recording.path, self._options.speed)):
+                    write(form.write(event))
+                    progress(event.audio_time)
 
-    def _print(self, event: Event, path: Path, narrator: Narrator) -> None:
-        if self._as_json:
-            data = event.to_dict()
-            line: str | None = json.dumps(
-                {"type": data.pop("type"), "file": str(path), **data}, ensure_ascii=False
-            )
+    @contextmanager
+    def _opened(self, recording: _Recording, form: Format) -> Iterator[Callable[[str], object]]:
+        if recording.output is not None:
+            with _writing(recording.output) as write:
+                write(form.head)
+                yield write
+        elif self._options.format == "text":
+            self._print(f"{recording.path}\n")
+            yield self._print
         else:
-            line = narrator.line(event)
-        if line is not None:
-            print(line, flush=True)
-
-    def _progress(self, text: str, done: bool) -> None:
-        if self._live:
-            print(f"\r\033[K{text}", end="\n" if done else "", file=sys.stderr, flush=True)
-        elif done:
-            print(text, file=sys.stderr, flush=True)
+            command.write("" if self._begun else form.head)
+            self._begun = True
+            yield command.write
 
 
-async def _replay(arguments: argparse.Namespace) -> int:
-    status = 0
-    paths: list[Path] = []
-    for argument in arguments.inputs:
-        try:
-            paths.extend(recordings(argument))
-        except StreamError as error:
-            status = _complain(error)
-    if not paths:
-        return status
+@contextmanager
+def _writing(path: Path) -> Iterator[Callable[[str], object]]:
     try:
-        recognizer = Recognizer.load(arguments.hop)
-    except StreamError as error:
-        return _complain(error)
-    replay = Replay(recognizer, arguments.speed, arguments.json)
-    for number, path in enumerate(paths, 1):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w", encoding="utf-8") as file:
+            yield file.write
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {path} ({error.strerror})", "check the disk, and your rights there"
+        ) from error
+
+
+def _plan(options: argparse.Namespace) -> tuple[list[_Recording], int]:
+    """All that is to be recognised, and the exit status so far."""
+    status = 0
+    planned: list[_Recording] = []
+    for argument in options.inputs:
         try:
-            await replay.recognize(path, f"[{number}/{len(paths)}]")
+            planned.extend(_planned(argument, options))
         except StreamError as error:
-            status = _complain(error)
+            command.complain("replay", error)
+            status = command.FAILED
+    return planned, status
+
+
+def _conflict(planned: Sequence[_Recording], options: argparse.Namespace) -> str | None:
+    """Why what was asked for cannot be written, if so."""
+    if options.out is None:
+        if options.format in _ONE_RECORDING and len(planned) > 1:
+            return f"--{options.format} of {len(planned)} recordings goes into files: add --out DIR"
+        return None
+    taken: dict[Path | None, Path] = {}
+    for recording in planned:
+        if taken.setdefault(recording.output, recording.path) != recording.path:
+            return (
+                f"{taken[recording.output]} and {recording.path} would both be written to "
+                f"{recording.output}: give them one after the other, each with its own --out"
+            )
+    return None
+
+
+async def _replay(planned: Sequence[_Recording], options: argparse.Namespace) -> int:
+    status = 0
+    replay = _Replay(Recognizer.load(options.hop), options)
+    with BatchProgress([recording.path for recording in planned]) as progress:
+        for number, recording in enumerate(planned):
+            progress.show(number, 0.0)
+            try:
+                await replay.recognize(recording, partial(progress.show, number))
+            except StreamError as error:
+                command.complain("replay", error)
+                status = command.FAILED
     return status
-
-
-def _complain(error: StreamError) -> int:
-    reason = " ".join(str(error).split())
-    print(f"replay: {reason}", file=sys.stderr, flush=True)
-    return 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m stream.replay", description="Recognise recordings of Quran recitation."
-    )
+    parser = command.parser("replay", "Recognise recordings of Quran recitation.", _HELP)
     parser.add_argument(
         "inputs",
         nargs="+",
@@ -151,24 +218,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="FILE|FOLDER|MANIFEST",
         help="recordings of any common format, folders of them, manifest.jsonl files",
     )
+    add_format_options(parser)
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="write a file for each recording, named like it, instead of to standard output",
+    )
     parser.add_argument(
         "--speed",
         choices=("realtime", "max"),
         default="max",
         help="replay as fast as it was recited, or as fast as possible (default)",
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument(
         "--hop", type=int, metavar="MS", help="milliseconds of audio between decisions"
     )
-    try:
-        return asyncio.run(_replay(parser.parse_args(arguments)))
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        # The reader of our output has gone (`| head`): nobody is left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+    command.add_bidi_option(parser)
+    options = parser.parse_args(arguments)
+    check_format_options(parser, options)
+    planned, status = _plan(options)
+    if conflict := _conflict(planned, options):
+        parser.error(conflict)
+    if not planned:
+        return status
+    return command.run("replay", lambda: asyncio.run(_replay(planned, options))) or status
 
 
 if __name__ == "__main__":

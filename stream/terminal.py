@@ -8,7 +8,7 @@ from collections import deque
 
 from rich import box
 from rich.align import Align
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
 from rich.panel import Panel
 from rich.table import Table
@@ -16,6 +16,7 @@ from rich.text import Text
 
 from quran_index import QuranIndex
 
+from .arabic import Typesetter
 from .audio import AudioBlock
 from .events import (
     Candidate,
@@ -38,13 +39,31 @@ _FINALS_SHOWN = 8
 _RELEASE_DB = 2.0  # how fast the meter falls, per picture
 
 
+class _Paragraph:
+    """Arabic that is broken into lines as wide as there is room, or (`one_line`) cut to one."""
+
+    def __init__(self, text: Text, typesetter: Typesetter, *, one_line: bool = False) -> None:
+        self._text = text
+        self._typesetter = typesetter
+        self._one_line = one_line
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if self._one_line:
+            yield self._typesetter.first_line(self._text, options.max_width)
+        else:
+            for line in self._typesetter.lines(self._text, options.max_width):
+                yield Align.center(line)
+
+
 class Screen:
     """What is known of a recitation, drawn live: level, candidates, verse, finals."""
 
-    def __init__(self, index: QuranIndex, device: str, console: Console) -> None:
+    def __init__(
+        self, index: QuranIndex, device: str, console: Console, typesetter: Typesetter
+    ) -> None:
         self._index = index
         self._device = device
-        self._console = console
+        self._typesetter = typesetter
         self._live = Live(console=console, auto_refresh=False)
         self._drawn = 0.0
         self._level = _QUIETEST_DB
@@ -127,7 +146,7 @@ class Screen:
         if shown is None:
             return Panel(Text("…", style="dim", justify="center"), box=box.ROUNDED, title="verse")
         words = self._index.words(self._index.verse_of(shown.surah, shown.ayah))
-        text = Text(justify="center")
+        text = Text()
         for number, word in enumerate(words, 1):
             style = (
                 "bold"
@@ -138,7 +157,7 @@ class Screen:
             )
             text.append(word, style).append(" ")
         return Panel(
-            Align.center(text),
+            _Paragraph(text, self._typesetter),
             box=box.ROUNDED,
             title=self._reference(shown.surah, shown.ayah),
             subtitle=f"word {shown.current_word} of {shown.words_total}, {shown.confidence:.0%}",
@@ -165,13 +184,13 @@ class Screen:
                 Text("✓", style="green"),
                 self._latin_reference(final.surah, final.ayah),
                 Text(f"{final.start:.1f}-{final.end:.1f} s", style="dim"),
-                Text(self._index.text(verse), no_wrap=True, overflow="ellipsis"),
+                _Paragraph(Text(self._index.text(verse)), self._typesetter, one_line=True),
             )
         return table
 
     def _latin_reference(self, surah: int, ayah: int) -> str:
         return f"{self._index.surah_name(surah)[1]} {surah}:{ayah}" if surah else "isti'adha"
 
-    def _reference(self, surah: int, ayah: int) -> str:
+    def _reference(self, surah: int, ayah: int) -> Text:
         arabic = f" {self._index.surah_name(surah)[0]}" if surah else ""
-        return self._latin_reference(surah, ayah) + arabic
+        return self._typesetter.line(Text(self._latin_reference(surah, ayah) + arabic))
