@@ -59,7 +59,7 @@ if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$state" ]; then
 fi
 [ -x $venv/bin/python ] || "$python" -m venv $venv
 pip=($venv/bin/python -m pip --disable-pip-version-check --quiet)
-if ! cached_kenlm; then
+if [ "$extra" = dev ] && ! cached_kenlm; then
     missing=()
     command -v g++ >/dev/null || missing+=(g++)
     command -v make >/dev/null || missing+=(make)
@@ -69,6 +69,7 @@ if ! cached_kenlm; then
     say "compiling $kenlm (a minute or two, once)"
     CMAKE_BUILD_PARALLEL_LEVEL=$(nproc) "${pip[@]}" wheel --no-deps --wheel-dir "$wheels" "$kenlm"
 fi
+mkdir -p "$wheels"
 say "installing Python packages into $venv"
 "${pip[@]}" install --find-links "$wheels" --constraint constraints.txt --editable ".${extra:+[$extra]}"
 printf '%s' "$state" >"$stamp"
