@@ -17,7 +17,7 @@ class Metrics:
     """The server's counters. One registry per server, so that two in one process do not mix."""
 
     def __init__(self) -> None:
-        self._registry = registry = CollectorRegistry()
+        self.registry = registry = CollectorRegistry()
         self.open = Gauge(
             "tasmi_streams_open", "Streams open now.", ["protocol"], registry=registry
         )
@@ -68,4 +68,4 @@ class Metrics:
 
     def render(self) -> bytes:
         """The text that Prometheus reads."""
-        return generate_latest(self._registry)
+        return generate_latest(self.registry)

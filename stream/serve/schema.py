@@ -12,7 +12,7 @@ from typing import Any
 from .. import events
 from ..events import Event
 from .audio import ENCODINGS, HIGHEST_RATE, LOWEST_RATE, MOST_CHANNELS
-from .recite import ServerLimits, Started
+from .recite import Started
 
 Schema = dict[str, Any]
 
