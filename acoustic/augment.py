@@ -1,10 +1,10 @@
 """From studio men to everybody: features in torch, with augmentation in the mel-power domain.
 
 The plain path is `acoustic.features`, frame for frame. Augmented, one utterance is read as another
-voice, at another tempo, in another room, through another microphone. All of it is done on the
-power spectrum, where tempo is the frame shift, voice is a warped filterbank, a channel is a
-product, noise is a sum and reverberation an exponential smear (Lebart et al. 2001), so it costs
-less than computing the features does.
+voice, at another tempo, in another room, through another microphone. Rooms and codecs work on the
+waveform (`acoustic.channel`); all else is done on the power spectrum, where tempo is the frame
+shift, voice is a warped filterbank, an equaliser is a product and noise is a sum, so it costs less
+than computing the features does.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from acoustic import features as spec
+from acoustic.channel import reverberate, transcode
 
 _WARPS = np.linspace(0.88, 1.5, 32)
 
@@ -29,8 +30,8 @@ class Augmentation:
     tempo: tuple[float, float] = (0.85, 1.6)
     tempo_probability: float = 0.7
     warp_probability: float = 0.6
-    reverberation: float = 0.45
-    reverberation_seconds: tuple[float, float] = (0.1, 0.9)
+    room: float = 0.5
+    codec: float = 0.15
     equaliser_db: float = 7.0
     band_limit: float = 0.45
     noise: float = 0.75
@@ -79,13 +80,15 @@ class FeatureExtractor:
         filters = self._filters
         if rng.random() < settings.warp_probability:
             filters = self._warped[rng.integers(len(_WARPS))]
+        if rng.random() < settings.room:
+            wave = reverberate(wave, rng)
         if rng.random() < 0.1:
             drive = rng.uniform(2.0, 12.0)
             wave = torch.tanh(drive * wave / (wave.abs().max() + 1e-6)) / drive
+        if rng.random() < settings.codec:
+            wave = transcode(wave, rng)
         power = self._mel_power(wave, shift, filters)
         level = power.mean()
-        if rng.random() < settings.reverberation:
-            power = self._reverberate(power, settings, rng)
         power = power * self._channel(settings, rng)
         if babble is not None and rng.random() < settings.babble:
             other = self._mel_power(babble, spec.SHIFT, self._filters)
@@ -128,16 +131,6 @@ class FeatureExtractor:
             normalised.append((block - totals / weights[:, None]) * spec.SCALE)
             total, weight = totals[-1], float(weights[-1])
         return torch.cat(normalised).float() if normalised else logs.float()
-
-    def _reverberate(self, power: Tensor, s: Augmentation, rng: np.random.Generator) -> Tensor:
-        seconds = rng.uniform(*s.reverberation_seconds)
-        decay = 10 ** (-6 * spec.SHIFT / spec.SAMPLE_RATE / seconds)
-        length = min(100, max(2, int(seconds * 60)))
-        kernel = decay ** torch.arange(length, device=self.device, dtype=torch.float32)
-        kernel = kernel / kernel.sum() * 10 ** rng.uniform(-1.3, 0.5)
-        kernel[0] += 1.0
-        weight = kernel.flip(0)[None, None].expand(spec.BANDS, 1, -1)
-        return F.conv1d(F.pad(power.T, (length - 1, 0)), weight, groups=spec.BANDS).T
 
     def _curve(self, deviation: float, rng: np.random.Generator) -> Tensor:
         """A smooth random curve over the bands, in dB."""
