@@ -5,6 +5,8 @@
 Every clip goes through :meth:`stream.Recognizer.recognize`: the live pipeline, hop by hop, as fast
 as it goes. Prints one row per folder and source, the measures being those of :mod:`bench.scoring`
 averaged over clips; the last two columns are recall and precision with identical text accepted.
+Below stands the share of the short verses (up to four words) found anywhere, identical text
+accepted, and how many clips are ordered.
 """
 
 from __future__ import annotations
@@ -123,6 +125,27 @@ def table(results: Sequence[Result]) -> Table:
     return out
 
 
+SHORT = 4  # words
+
+
+def short_verses(index: QuranIndex, results: Sequence[Result]) -> tuple[int, int]:
+    """Of the expected verses of up to `SHORT` words: found with identical text accepted, and all.
+
+    Clips with other right answers are left out, as it would depend on which of them counts.
+    """
+    same, found, total = stand_in(index), 0, 0
+    for result in results:
+        if result.clip.also_accept:
+            continue
+        expected = [same(verse) for verse in result.clip.expected]
+        for verse, hit in zip(
+            expected, scoring.hits(expected, [same(v) for v in result.predicted]), strict=True
+        ):
+            if len(index.words(index.verse_of(*verse))) <= SHORT:
+                found, total = found + hit, total + 1
+    return found, total
+
+
 def _as_json(results: Sequence[Result]) -> dict[str, Any]:
     return {
         "summary": {name: summarise(members) for name, members in groups(results).items()},
@@ -162,6 +185,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 end = "" if len(results) < len(todo) else "\n"
                 print(f"\r{len(results)}/{len(todo)}", end=end, file=sys.stderr, flush=True)
     Console(width=110).print(table(results))
+    found, total = short_verses(index, results)
+    if total:
+        print(
+            f"verses of up to {SHORT} words found: {found} of {total} ({100 * found / total:.1f}%)"
+        )
+    for folder in sorted({clip.group for clip in todo}):
+        scores = [r.score.ordered for r in results if r.clip.group == folder]
+        print(f"{folder}: {sum(scores):.0f} of {len(scores)} clips ordered")
     audio, compute = sum(r.seconds for r in results), sum(r.compute for r in results)
     if audio:
         print(f"compute / audio, {args.jobs} clips at a time: {compute / audio:.3f}")

@@ -31,15 +31,19 @@ class Score:
     exact_set: float
 
 
-def _score(expected: Sequence[Verse], predicted: Sequence[Verse]) -> Score:
-    used = 0
+def hits(expected: Sequence[Verse], predicted: Sequence[Verse]) -> list[bool]:
+    """Which expected verses were found, as recall counts them."""
+    found = []
     pointer = 0
     for verse in expected:
-        try:
-            pointer = predicted.index(verse, pointer) + 1
-        except ValueError:
-            continue
-        used += 1
+        at = next((i for i in range(pointer, len(predicted)) if predicted[i] == verse), None)
+        found.append(at is not None)
+        pointer = pointer if at is None else at + 1
+    return found
+
+
+def _score(expected: Sequence[Verse], predicted: Sequence[Verse]) -> Score:
+    used = sum(hits(expected, predicted))
     return Score(
         ordered=float(list(expected) == list(predicted)),
         recall=used / len(expected) if expected else 1.0,
