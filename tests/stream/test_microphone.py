@@ -22,6 +22,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
+from rich.text import Text
 
 from stream import (
     AudioBlock,
@@ -34,6 +36,7 @@ from stream import (
     PortAudioMissingError,
     input_devices,
 )
+from stream.arabic import Typesetter
 from stream.audio import Intake
 from stream.files import decode_file
 from stream.mic import main
@@ -57,6 +60,11 @@ class VirtualMicrophone:
             text=True,
             timeout=20,
         ).stdout
+
+    def wait_until_recorded(self) -> None:
+        """Until some program records from it."""
+        while not self.control("list", "short", "source-outputs"):
+            time.sleep(0.1)
 
     def play(self, audio: np.ndarray, rate: int = 16_000) -> None:
         """Plays to the end."""
@@ -245,7 +253,7 @@ def test_the_demo_recognises_a_recitation(microphone):
 def test_the_demo_draws_what_it_hears(microphone, index):
     ours, theirs = pty.openpty()
     with _Reader(ours) as reader:
-        with microphone.demo(stdout=theirs, stdin=theirs) as demo:
+        with microphone.demo("--bidi", "on", stdout=theirs, stdin=theirs) as demo:
             os.close(theirs)
             microphone.play(sample())
             time.sleep(2)
@@ -255,13 +263,25 @@ def test_the_demo_draws_what_it_hears(microphone, index):
     assert "▮▮" in screen
     assert "dB" in screen
     assert f"{index.surah_name(1)[1]} 1:2" in screen
-    assert index.words(1)[0] in screen
+    joined = Typesetter(Console(), reorder=True).line(Text(index.words(1)[0]))
+    assert joined.plain in screen
     assert "✓" in screen
+
+
+def test_the_demo_writes_subtitles_for_a_reader_that_goes(microphone):
+    with microphone.demo("--vtt") as demo:
+        assert demo.stdout is not None
+        assert demo.stdout.readline() == "WEBVTT\n"
+        demo.stdout.close()
+        microphone.play(sample()[: 12 * 16_000])
+        assert demo.stderr is not None
+        assert demo.stderr.read() == ""
+        assert demo.wait(60) == 141
 
 
 def test_the_demo_says_when_its_device_vanishes(microphone):
     with microphone.demo("--json") as demo:
-        time.sleep(1)
+        microphone.wait_until_recorded()
         microphone.control("unload-module", "module-null-sink")
         out, err = demo.communicate(timeout=60)
     assert demo.returncode == 1
