@@ -57,6 +57,7 @@ class SecurityHeaders:
 def page_routes(index: QuranIndex) -> list[BaseRoute]:
     """Routes of the page and of what it asks for. Raises InstallationError without the font."""
     font = _font_file()
+    surahs = {str(number): number for number in range(1, _SURAHS + 1)}
 
     @lru_cache(maxsize=_SURAHS)
     def body(surah: int) -> bytes:
@@ -70,11 +71,11 @@ def page_routes(index: QuranIndex) -> list[BaseRoute]:
         )
 
     async def surah(request: Request) -> Response:
-        number: int = request.path_params["number"]
-        if not 1 <= number <= _SURAHS:
-            return JSONResponse({"error": f"there is no surah {number}"}, 404)
+        found = surahs.get(request.path_params["number"])
+        if found is None:
+            return JSONResponse({"error": f"surahs are numbered from 1 to {_SURAHS}"}, 404)
         return Response(
-            body(number), media_type="application/json", headers={"cache-control": _WEEK}
+            body(found), media_type="application/json", headers={"cache-control": _WEEK}
         )
 
     async def home(_: Request) -> Response:
@@ -86,7 +87,7 @@ def page_routes(index: QuranIndex) -> list[BaseRoute]:
     return [
         Route("/", home),
         Mount("/page", StaticFiles(directory=_PAGE)),
-        Route("/v1/surah/{number:int}", surah),
+        Route("/v1/surah/{number}", surah),
         Route(f"/font/hafs{font.suffix}", font_file),
     ]
 
