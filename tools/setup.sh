@@ -48,6 +48,7 @@ if [ "$extra" = dev ]; then
     command -v pactl >/dev/null || missing+=(pulseaudio-utils)
     compgen -G '/usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so' >/dev/null ||
         missing+=(libasound2-plugins)
+    command -v chromium >/dev/null || missing+=(chromium)
     command -v espeak-ng >/dev/null || missing+=(espeak-ng)
 fi
 [ ${#missing[@]} -eq 0 ] || want "${missing[@]}"

@@ -1,6 +1,6 @@
-import { arabic, element } from "./elements.js";
+import { element, quran } from "./elements.js";
 
-const FIRST_WORDS = 5;
+const FIRST_WORDS = 8; // as many as ever fit
 
 /** The verses that may be the one being recited, and how likely each is. */
 export class Candidates {
@@ -36,10 +36,9 @@ export class Candidates {
   #fill(row, { surah: number, ayah, probability }, strings) {
     const surah = this.#mushaf.surah(number);
     const words = surah?.verses[ayah - 1] ?? [];
-    const more = words.length > FIRST_WORDS ? "…" : "";
     const [reference, beginning, percent] = row.children;
     reference.textContent = `${strings.surah(number, surah)} ${strings.number(ayah)}`;
-    beginning.textContent = words.slice(0, FIRST_WORDS).join(" ") + more;
+    beginning.textContent = words.slice(0, FIRST_WORDS).join(" ");
     percent.textContent = strings.percent(probability);
     row.style.setProperty("--probability", probability);
   }
@@ -51,7 +50,7 @@ function newRow(verse) {
     "li",
     { "data-verse": verse },
     element("span", { class: "reference" }),
-    arabic("span", { class: "beginning" }),
+    quran("span", { class: "beginning" }),
     element("span", { class: "probability" }),
   );
 }

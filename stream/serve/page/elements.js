@@ -13,8 +13,10 @@ export function element(name, attributes = {}, ...children) {
 }
 
 /** Words of the Quran: always Arabic, from right to left, in the mushaf's letters. */
-export function arabic(name, attributes, ...children) {
-  return element(name, { lang: "ar", dir: "rtl", ...attributes }, ...children);
+export function quran(name, attributes, ...children) {
+  const made = element(name, { lang: "ar", dir: "rtl", ...attributes }, ...children);
+  made.classList.add("quran");
+  return made;
 }
 
 const ARABIC_DIGITS = new Intl.NumberFormat("ar-u-nu-arab", { useGrouping: false });

@@ -1,4 +1,4 @@
-import { arabic, ayahMark, element } from "./elements.js";
+import { ayahMark, element, quran } from "./elements.js";
 import { mistakeText } from "./stage.js";
 
 /** The verses recited, the latest first, each to be opened for its words and times. */
@@ -71,7 +71,7 @@ export class History {
     return [
       element("span", { class: "reference" }, this.#reference(entry, strings)),
       element("span", { class: "when" }, when ?? strings.text.skippedVerse),
-      arabic("span", { class: "text" }, `${words.join(" ")} `, ayahMark(entry.ayah)),
+      quran("span", { class: "text" }, `${words.join(" ")} `, ayahMark(entry.ayah)),
     ];
   }
 
@@ -101,10 +101,10 @@ export class History {
       element(
         "li",
         {},
-        element("span", { class: "arabic" }, words[word - 1] ?? ""),
+        words[word - 1] ?? "",
         element("span", { class: "when", lang: strings.language }, strings.clock(start)),
       ),
     );
-    return arabic("ol", attributes, ...items);
+    return quran("ol", attributes, ...items);
   }
 }

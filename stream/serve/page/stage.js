@@ -1,4 +1,4 @@
-import { arabic, ayahMark, element } from "./elements.js";
+import { ayahMark, element, quran } from "./elements.js";
 
 const OPENING = { surah: 1, ayah: 1 };
 /** Words up to which a verse is set large, and medium. */
@@ -45,7 +45,7 @@ export class Stage {
     const words = this.#mushaf.words(OPENING);
     if (!this.#isNew("welcome", listening, language, words !== undefined)) return;
     this.#root.replaceChildren(
-      arabic("p", { class: "opening" }, words?.join(" ") ?? ""),
+      quran("p", { class: "opening" }, words?.join(" ") ?? ""),
       element("p", { class: "invitation" }, listening ? text.listeningFor : text.invitation),
     );
     delete this.#root.dataset.verse;
@@ -65,7 +65,7 @@ export class Stage {
     this.#root.dataset.verse = `${verse.surah}:${verse.ayah}`;
     this.#root.replaceChildren(
       this.#heading(verse, surah, strings),
-      arabic(
+      quran(
         "p",
         { class: "verse", "data-length": lengthOf(words) },
         ...this.#words.flatMap((word) => [word, " "]),
@@ -76,7 +76,7 @@ export class Stage {
     if (nextWords) {
       this.#root.append(
         element("h3", { class: "visually-hidden" }, strings.text.next),
-        arabic("p", { class: "next" }, `${nextWords.join(" ")} `, ayahMark(next.ayah)),
+        quran("p", { class: "next" }, `${nextWords.join(" ")} `, ayahMark(next.ayah)),
       );
     }
     this.#current = null;
@@ -89,7 +89,7 @@ export class Stage {
       strings.number(verse.ayah),
     );
     const heading = element("h2", { class: "surah-title" });
-    if (surah) heading.append(arabic("span", { class: "surah-name" }, `سُورَةُ ${surah.name}`), " ");
+    if (surah) heading.append(quran("span", { class: "surah-name" }, `سُورَةُ ${surah.name}`), " ");
     heading.append(element("span", { class: "reference" }, spoken));
     return heading;
   }
