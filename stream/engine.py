@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -20,7 +22,7 @@ from quran_index import QuranIndex
 
 from .audio import SAMPLE_RATE
 from .clock import FrameClock
-from .errors import InstallationError, UnsupportedHopError
+from .errors import InstallationError, StreamError, UnsupportedHopError
 from .follower import Follower, Policy
 from .passages import PassageFinder
 from .vad import SileroVad
@@ -56,6 +58,23 @@ class Decoder(Protocol):
     def finish(self, state: Any) -> Decoding: ...
 
 
+@contextmanager
+def _shipped(what: str) -> Iterator[None]:
+    """Says of whatever fails in the block that the installation is damaged.
+
+    A damaged file makes its reader raise anything: zipfile, zlib, numpy and onnxruntime have errors
+    of their own, and what they do not notice fails later as a missing key or a wrong shape.
+    """
+    try:
+        yield
+    except StreamError:
+        raise
+    except Exception as error:
+        raise InstallationError(
+            f"{what} cannot be loaded ({error or type(error).__name__})", "install Tasmi again"
+        ) from error
+
+
 @dataclass(frozen=True, slots=True)
 class Engine:
     """All that streams share."""
@@ -76,8 +95,9 @@ class Engine:
         a shorter hop is sooner, a longer one hears more of what follows. Raises
         UnsupportedHopError if none fits, InstallationError if a file is missing or damaged.
         """
-        try:
+        with _shipped("the index of the Quran"):
             index = QuranIndex.load()
+        with _shipped("the acoustic model"):
             encoder = acoustic.Encoder.load()
             hop = encoder.hop if hop_ms is None else hop_ms * SAMPLE_RATE // 1000
             if hop != encoder.hop:
@@ -88,12 +108,10 @@ class Engine:
                         f"a hop of {hop_ms} ms", f"give a multiple of {step} ms"
                     )
                 encoder = acoustic.Encoder.load(hop=max(fitting))
+        with _shipped("the search"):
             decoder = BeamDecoder(index.graph, Priors.load())
+        with _shipped("the voice activity model"):
             vad = SileroVad()
-        except (OSError, acoustic.ModelError) as error:
-            raise InstallationError(
-                f"the models cannot be loaded ({error})", "install the package again"
-            ) from error
         engine = cls(
             index=index,
             encoder=encoder,
