@@ -28,12 +28,18 @@ _STAY, _OPEN, _BLANK_ENTERED = (
 
 @dataclass(frozen=True, slots=True)
 class WordTime:
-    """A word from ``start`` to ``end`` seconds; ``confidence``: its phonemes' mean posterior."""
+    """A word from ``start`` to ``end`` seconds.
+
+    ``confidence``: its phonemes' mean posterior. ``score``: the log-likelihood ratio to a free loop
+    over all symbols, in nats (0 where it was heard perfectly, else negative), from where the word
+    starts to where the next one does.
+    """
 
     word: int
     start: float
     end: float
     confidence: float
+    score: float
 
 
 def align(
@@ -48,7 +54,8 @@ def align(
     ``frame_shift``: seconds per frame. ValueError: no such passage, or too few frames to say it in.
     """
     frames, states = _aligned(log_probs, graph, first_word, last_word)
-    posterior = np.exp(log_probs[frames, graph.label[states]])
+    labels = graph.label[states]
+    posterior = np.exp(log_probs[frames, labels])
     phoneme = np.flatnonzero(np.diff(states, prepend=-1))
     peaks = np.maximum.reduceat(posterior, phoneme)
     words = graph.word[states[phoneme]]
@@ -57,9 +64,13 @@ def align(
     end = frames[np.append(phoneme[first[1:]], len(frames)) - 1] + 1
     count = np.diff(np.append(first, len(words)))
     confidence = np.add.reduceat(peaks, first) / count
+    emitted = np.zeros(len(log_probs), np.intp)  # blanks, but for the aligned frames
+    emitted[frames] = labels
+    ratio = log_probs[np.arange(len(log_probs)), emitted] - log_probs.max(axis=1)
+    score = np.add.reduceat(ratio, begin)
     return [
-        WordTime(int(w), float(b) * frame_shift, float(e) * frame_shift, float(c))
-        for w, b, e, c in zip(words[first], begin, end, confidence, strict=True)
+        WordTime(int(w), float(b) * frame_shift, float(e) * frame_shift, float(c), float(s))
+        for w, b, e, c, s in zip(words[first], begin, end, confidence, score, strict=True)
     ]
 
 

@@ -8,7 +8,7 @@ is final stays so, whatever the path says of that audio later.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from .events import (
     Candidates,
     Event,
     Final,
+    NotQuran,
     Provisional,
     Retracted,
     VerseRef,
@@ -51,8 +52,11 @@ class Policy:
     """Phonemes of what follows that make the verse before it final."""
     partial_phonemes: int = 12
     """Phonemes that an incomplete verse needs to count as recited."""
-    match: float = 0.25
-    """Mean posterior of the aligned phonemes below which a passage is not what it seems."""
+    fit: float = -1.6
+    """Nats a phoneme, against hearing whatever symbols fit best, below which what was said is not
+    the passage that it resembles most."""
+    foreign: float = 4.0
+    """Seconds of speech that fit nothing until it is said not to be Quran."""
     temperature: float = 2.0
     """Nats of score difference per nat of posterior odds."""
 
@@ -95,6 +99,8 @@ class Follower:
         self._slots = 0
         self._open: list[_Slot] = []
         self._listed: tuple[tuple[int, int], ...] = ()
+        self._known = 0.0  # audio second until which what was heard is accounted for
+        self._foreign = False  # whether what is heard since then was said not to be Quran
         self._restart()
 
     def _restart(self) -> None:
@@ -122,7 +128,28 @@ class Follower:
             pending = pending[1:]
         if pending and not partial.entering:
             events += self._show(pending, posteriors, partial.frames)
-        return events
+        final = any(isinstance(event, Final) for event in events)
+        return events + self._judge(pending, partial.frames, audio_time, speech, final)
+
+    def _judge(
+        self,
+        pending: list[Passage],
+        frames: int,
+        audio_time: float,
+        speech: SpeechState,
+        final: bool,
+    ) -> list[Event]:
+        """`not_quran`, once in each stretch of speech that nothing fits for long."""
+        if self._open or final or not speech.active:
+            self._known, self._foreign = audio_time, False
+            return []
+        since = max(self._known, speech.since)
+        if self._foreign or audio_time - since < self._policy.foreign:
+            return []
+        if pending and self._fits(self._align(pending[-1], None, frames)):
+            return []  # it may yet be known which verse it is
+        self._foreign = True
+        return [NotQuran(since=since)]
 
     def finish(self, decoding: Decoding, audio_time: float) -> list[Event]:
         """Closes what is open: the audio ended, was flushed, or fell silent for long."""
@@ -222,7 +249,12 @@ class Follower:
         whole = self._finder.phonemes(opens, self._last_of(passage.verse))
         if spoken < min(self._policy.partial_phonemes, whole):
             return False
-        return bool(words) and float(np.mean([w.confidence for w in words])) >= self._policy.match
+        return self._fits(words)
+
+    def _fits(self, words: list[Aligned]) -> bool:
+        """Whether the aligned words are what was said, rather than what it resembles most."""
+        phonemes = sum(self._finder.phonemes(w.word, w.word) for w in words)
+        return sum(w.score for w in words) >= self._policy.fit * phonemes if words else False
 
     def _final(
         self,
@@ -303,6 +335,8 @@ class Follower:
             likely = confidence >= self._policy.show and spoken >= self._policy.show_phonemes
             if not likely or passage.verse == index.istiadha:
                 return []
+            if not self._fits(self._align(passage, None, frames)):
+                return []
             slot = self._take_slot(strays, passage.verse)
             events += [self._withdraw(stray, "replaced") for stray in strays]
         surah, ayah = index.reference(passage.verse)
@@ -378,8 +412,7 @@ class Follower:
                 continue
             for t in times:
                 if t.word <= stretch.last_word:
-                    moved = Aligned(t.word, t.start + start, t.end + start, t.confidence)
-                    aligned[t.word] = moved
+                    aligned[t.word] = replace(t, start=t.start + start, end=t.end + start)
         return [aligned[w] for w in sorted(aligned)]
 
     def _start(self, stretch: Stretch) -> int:

@@ -8,7 +8,7 @@ import pytest
 from decoders import BeamDecoder
 from lm import Priors
 from quran_index import QuranIndex
-from stream import Candidates, Event, Final, Provisional, Retracted, Word
+from stream import Candidates, Event, Final, NotQuran, Provisional, Retracted, Word
 from stream.clock import FrameClock
 from stream.follower import Follower, Policy
 from stream.passages import PassageFinder
@@ -160,6 +160,25 @@ def test_noise_is_no_verse(listener: Listener) -> None:
     logits = rng.normal(0, 1.5, (300, len(listener.index.symbols)))
     logits -= np.logaddexp.reduce(logits, axis=1, keepdims=True)
     assert finals(listener.follow(logits.astype(np.float32), 300)) == []
+
+
+def test_speech_that_fits_nothing_is_not_quran(listener: Listener) -> None:
+    """Other words of the same sounds: each of them is certain, and their order is in no verse."""
+    rng = np.random.default_rng(8)
+    symbols = len(listener.index.symbols)
+    prose = spoken(rng, [rng.integers(1, symbols, 12).tolist() for _ in range(8)], symbols)
+    events = listener.follow(prose, len(prose))
+    assert finals(events) == []
+    assert not [e for e in events if isinstance(e, Provisional)]
+    (told,) = (e for e in events if isinstance(e, NotQuran))
+    assert told.since < 1.0
+
+    verse_after = spoken(
+        rng, [listener.index.spell(*listener.index.passage(112, 1, 1)).tolist()], symbols
+    )
+    assert finals(listener.follow(np.concatenate([prose, verse_after]), len(prose) + 99)) == [
+        (112, 1)
+    ]
 
 
 def test_silence_finalises_a_complete_verse_before_the_end(listener: Listener) -> None:
