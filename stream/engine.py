@@ -6,10 +6,12 @@ The engine is immutable and shared; everything that changes lives in the states,
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -19,10 +21,16 @@ import acoustic
 from decoders import BeamDecoder, Decoding, Partial, align
 from lm import Priors
 from quran_index import QuranIndex
+from quran_index.graph import Graph
 
 from .audio import SAMPLE_RATE
 from .clock import FrameClock
-from .errors import InstallationError, StreamError, UnsupportedHopError
+from .errors import (
+    InstallationError,
+    StreamError,
+    UnsupportedHopError,
+    UnsupportedModelError,
+)
 from .follower import Follower, Policy
 from .passages import PassageFinder
 from .vad import SileroVad
@@ -36,8 +44,9 @@ LogProbs = npt.NDArray[np.float32]
 class Encoder(Protocol):
     """Acoustic model: `acoustic.Encoder`, or another of the same contract.
 
-    A step takes `hop` samples at 16 kHz and returns log-probabilities [frames, symbols] of the
-    audio it took, symbol 0 being the CTC blank; `flush` takes the rest, shorter than a hop.
+    A step takes `hop` samples at 16 kHz and returns log-probabilities [frames, symbols], symbol 0
+    being the CTC blank. Rows follow one another from the first sample on, `frame_shift` seconds
+    each; they may lag behind the audio taken, until `flush` takes the rest, shorter than a hop.
     """
 
     @property
@@ -70,8 +79,20 @@ def _shipped(what: str) -> Iterator[None]:
     except StreamError:
         raise
     except Exception as error:
+        reason = str(error) or type(error).__name__
         raise InstallationError(
-            f"{what} cannot be loaded ({error or type(error).__name__})", "install Tasmi again"
+            f"{what} cannot be loaded ({reason})", "install Tasmi again"
+        ) from error
+
+
+@contextmanager
+def _named(model: Path) -> Iterator[None]:
+    """Says of an error in the block that the model that the user named is at fault."""
+    try:
+        yield
+    except acoustic.ModelError as error:
+        raise UnsupportedModelError(
+            f"{model} cannot be used ({error})", "name another model, or none for Tasmi's own"
         ) from error
 
 
@@ -81,6 +102,8 @@ class Engine:
 
     index: QuranIndex
     encoder: Encoder
+    graph: Graph
+    """The Quran in the encoder's symbols."""
     decoder: Decoder
     vad: SileroVad
     passages: PassageFinder
@@ -88,17 +111,21 @@ class Engine:
     """Samples between decisions: the encoder's hop, or a multiple of it."""
 
     @classmethod
-    def load(cls, hop_ms: int | None = None) -> Self:
+    def load(cls, hop_ms: int | None = None, model: str | os.PathLike[str] | None = None) -> Self:
         """Loads what ships with the packages; `hop_ms` is the time between decisions.
+
+        `model` is another acoustic model's file (docs/acoustic.md says which can be used).
 
         The encoder takes the longest of its own hops that fit into that a whole number of times:
         a shorter hop is sooner, a longer one hears more of what follows. Raises
-        UnsupportedHopError if none fits, InstallationError if a file is missing or damaged.
+        UnsupportedHopError if none fits, UnsupportedModelError if `model` cannot be used,
+        InstallationError if a file is missing or damaged.
         """
         with _shipped("the index of the Quran"):
             index = QuranIndex.load()
-        with _shipped("the acoustic model"):
-            encoder = acoustic.Encoder.load()
+        path = None if model is None else Path(model)
+        with _shipped("the acoustic model") if path is None else _named(path):
+            encoder, graph = acoustic.load_model(path, index)
             hop = encoder.hop if hop_ms is None else hop_ms * SAMPLE_RATE // 1000
             if hop != encoder.hop:
                 fitting = [own for own in encoder.hops if hop > 0 and hop % own == 0]
@@ -107,14 +134,15 @@ class Engine:
                     raise UnsupportedHopError(
                         f"a hop of {hop_ms} ms", f"give a multiple of {step} ms"
                     )
-                encoder = acoustic.Encoder.load(hop=max(fitting))
+                encoder, graph = acoustic.load_model(path, index, hop=max(fitting))
         with _shipped("the search"):
-            decoder = BeamDecoder(index.graph, Priors.load())
+            decoder = BeamDecoder(graph, Priors.load())
         with _shipped("the voice activity model"):
             vad = SileroVad()
         engine = cls(
             index=index,
             encoder=encoder,
+            graph=graph,
             decoder=decoder,
             vad=vad,
             passages=PassageFinder(index),
@@ -135,16 +163,16 @@ class Engine:
         )
         compiling.daemon = True
         compiling.start()
-        symbols = len(self.index.symbols)
-        log_probs = np.full((8, symbols), -np.log(symbols), np.float32)
+        symbols = self.graph.symbols
+        log_probs = np.full((16, symbols), -np.log(symbols), np.float32)
         state = self.decoder.start()
         self.decoder.advance(state, log_probs)
         self.decoder.partial(state)
         self.decoder.finish(state)
-        align(log_probs, self.index.graph, 0, 0, self.encoder.frame_shift)
+        align(log_probs, self.graph, 0, 0, self.encoder.frame_shift)
         compiling.cancel()
         self.index.identical(0)
 
     def follower(self, clock: FrameClock) -> Follower:
         """A follower for one recitation, whose frames `clock` maps to audio seconds."""
-        return Follower(self.index, self.passages, clock, Policy())
+        return Follower(self.index, self.graph, self.passages, clock, Policy())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from .sources import run_blocking
 
 _BUFFER_SECONDS = 30.0  # of audio that a busy program may leave unread before some is lost
 _LOST_SECONDS = 2.0  # without any audio: the device is gone (a silent one delivers zeros)
+_CLOSE_SECONDS = 3.0  # for closing a device: it takes milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,10 @@ class MicrophoneSource:
 
     def _close(self) -> None:
         if self._recording is not None:
-            self._recording.close()
+            # PortAudio waits for its own thread, which a device that has gone may hold for ever.
+            closing = threading.Thread(target=self._recording.close, daemon=True)
+            closing.start()
+            closing.join(_CLOSE_SECONDS)
 
     def _take(self, block: AudioBlock) -> None:
         if self._buffered > _BUFFER_SECONDS:

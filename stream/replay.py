@@ -232,7 +232,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="replay as fast as it was recited, or as fast as possible (default)",
     )
     parser.add_argument(
-        "--hop", type=int, metavar="MS", help="milliseconds of audio between decisions"
+        "--hop",
+        type=int,
+        metavar="MS",
+        help="milliseconds of audio between decisions (default: what the model does best)",
     )
     command.add_bidi_option(parser)
     options = parser.parse_args(arguments)
