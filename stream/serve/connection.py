@@ -10,6 +10,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from .limits import CloseCode, ConnectionEndedError, Ending, Limits, SlowReaderError
 
+_GONE = 1006  # what RFC 6455 calls a connection that was not closed properly
+
 
 class Connection:
     """Sends and receives whole messages within the limits."""
@@ -44,6 +46,8 @@ class Connection:
                 f"a message could not be sent for {self._limits.unread:g} s",
                 "read what the server sends, as it comes",
             ) from None
+        except RuntimeError:  # the server closed it meanwhile, for breaking RFC 6455
+            raise WebSocketDisconnect(_GONE) from None
 
     async def close(self, ending: Ending) -> None:
         """Says goodbye, unless the client has gone or does not read."""

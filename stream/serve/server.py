@@ -11,6 +11,7 @@ from asyncio.transports import BaseTransport, Transport
 from collections.abc import Generator
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from .app import create_app
@@ -19,8 +20,22 @@ from .service import Service
 
 # What may wait for a client to read: so much here, and about twice as much in the kernel.
 _UNREAD_BYTES = 1 << 15
+_REQUEST_SECONDS = 10.0
+_NOT_UTF8 = 1007
 _LINGER = 2.0  # seconds that a connection which is over may take to be gone
 _OTHER_CONNECTIONS = 100  # besides the streams: the page, its files, metrics
+
+
+class PromptProtocol(H11Protocol):
+    """uvicorn's HTTP, but a connection that brings no request does not stay."""
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.loop.call_later(_REQUEST_SECONDS, self._expire)
+
+    def _expire(self) -> None:
+        if self.cycle is None and self.transport.get_protocol() is self:
+            self.transport.abort()
 
 
 class BoundedProtocol(WebSocketsSansIOProtocol):
@@ -36,6 +51,24 @@ class BoundedProtocol(WebSocketsSansIOProtocol):
         connected: socket.socket | None = transport.get_extra_info("socket")
         if connected is not None:
             connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNREAD_BYTES)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self.handshake_initiated:
+            # The first data is the whole request; what could not be parsed is never answered.
+            self.transport.abort()
+
+    def send_receive_event_to_app(self) -> None:
+        # uvicorn's own writes a traceback for every text that is not UTF-8, and fails itself if
+        # the client had said goodbye before.
+        if self.curr_msg_data_type == "text":
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError:
+                self.conn.fail(_NOT_UTF8, "a text message is not UTF-8")
+                self.handle_parser_exception()
+                return
+        super().send_receive_event_to_app()
 
     def handle_ping(self) -> None:
         super().handle_ping()
@@ -73,6 +106,7 @@ class DrainingServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 create_app(service),
+                http=PromptProtocol,
                 ws=BoundedProtocol,
                 ws_max_size=limits.message_bytes,
                 ws_ping_interval=limits.ping_interval,
