@@ -31,6 +31,7 @@ from .errors import (
     UnreadableAudioError,
     UnsupportedAudioError,
     UnsupportedHopError,
+    UnsupportedModelError,
 )
 from .events import (
     Candidate,
@@ -97,6 +98,7 @@ __all__ = [
     "UnreadableAudioError",
     "UnsupportedAudioError",
     "UnsupportedHopError",
+    "UnsupportedModelError",
     "VerseRef",
     "Warned",
     "Word",

@@ -48,6 +48,10 @@ class UnsupportedHopError(StreamError):
     """The model cannot work in hops of this length."""
 
 
+class UnsupportedModelError(StreamError):
+    """The acoustic model that was named is missing, or of no kind that can be used."""
+
+
 class ManifestError(StreamError):
     """A manifest.jsonl is missing, malformed or names no file."""
 

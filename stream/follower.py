@@ -17,6 +17,7 @@ from decoders.align import align
 from decoders.beam import Partial
 from decoders.path import Decoding, Run
 from quran_index import QuranIndex
+from quran_index.graph import Graph
 
 from .clock import FrameClock
 from .events import (
@@ -83,14 +84,21 @@ class _Slot:
 class Follower:
     """Follows one recitation: told the hypotheses of every hop, says what is decided.
 
-    ``clock`` maps the frames of the hypotheses to audio seconds. Events are returned without their
+    ``graph`` is the Quran in the symbols of the log-probs that are heard; ``clock`` maps the frames
+    of the hypotheses to audio seconds. Events are returned without their
     header; the pipeline stamps it.
     """
 
     def __init__(
-        self, index: QuranIndex, finder: PassageFinder, clock: FrameClock, policy: Policy
+        self,
+        index: QuranIndex,
+        graph: Graph,
+        finder: PassageFinder,
+        clock: FrameClock,
+        policy: Policy,
     ) -> None:
         self._index = index
+        self._graph = graph
         self._clock = clock
         self._policy = policy
         self._finder = finder
@@ -407,7 +415,7 @@ class Follower:
             if not len(log_probs):
                 continue
             try:
-                times = align(log_probs, self._index.graph, stretch.first_word, last_word, 1.0)
+                times = align(log_probs, self._graph, stretch.first_word, last_word, 1.0)
             except ValueError:  # too few frames: the path has only just arrived there
                 continue
             for t in times:

@@ -47,6 +47,8 @@ class Pipeline:
         # Hops that were not encoded but may prove to be the beginning of speech.
         self._held: deque[Samples] = deque(maxlen=math.ceil(PRE_ROLL * SAMPLE_RATE / self._hop))
         self._caches: Any = None  # of the encoder, while the gate is open
+        self._opened = 0.0  # the second of the first sample that they heard
+        self._rows = 0  # frames that came of it
         self._clock = FrameClock(engine.encoder.frame_shift)
         self._search = engine.decoder.start()
         self._voiced = False  # whether the search has seen anything but blanks
@@ -102,10 +104,9 @@ class Pipeline:
         self._gate.observe(tail)
         if self._gate.open(self.now) and (len(tail) or self._caches is not None):
             self._open(start)
-            rest = self._encode(tail, start)
+            rest = self._encode(tail)
             self._encoded += len(rest)
-            start += (len(tail) - len(rest)) / SAMPLE_RATE
-            self._decode(self._engine.encoder.flush(self._caches, rest), start)
+            self._decode(self._engine.encoder.flush(self._caches, rest))
         self._caches = None
         self._held.clear()
         self._warn(math.inf)
@@ -139,7 +140,7 @@ class Pipeline:
         self._gate.observe(samples)
         if self._gate.open(self.now):
             self._open(start)
-            self._encode(samples, start)
+            self._encode(samples)
         else:
             self._caches = None
             self._held.append(samples)
@@ -159,22 +160,24 @@ class Pipeline:
         if self._caches is not None:
             return
         self._caches = self._engine.encoder.start()
-        for back, hop in zip(range(len(self._held), 0, -1), self._held, strict=True):
-            self._encode(hop, start - back * self._hop / SAMPLE_RATE)
+        self._opened, self._rows = start - len(self._held) * self._hop / SAMPLE_RATE, 0
+        for hop in self._held:
+            self._encode(hop)
         self._held.clear()
 
-    def _encode(self, samples: Samples, start: float) -> Samples:
+    def _encode(self, samples: Samples) -> Samples:
         """Encodes whole steps; what is left, shorter than a step, is returned."""
         step = self._engine.encoder.hop
         while len(samples) >= step:
-            self._decode(self._engine.encoder.step(self._caches, samples[:step]), start)
+            self._decode(self._engine.encoder.step(self._caches, samples[:step]))
             self._encoded += step
-            samples, start = samples[step:], start + step / SAMPLE_RATE
+            samples = samples[step:]
         return samples
 
-    def _decode(self, log_probs: LogProbs, start: float) -> None:
+    def _decode(self, log_probs: LogProbs) -> None:
         first = self._clock.frames
-        self._clock.add(len(log_probs), start)
+        self._clock.add(len(log_probs), self._opened + self._rows * self._clock.shift)
+        self._rows += len(log_probs)
         for frame in np.flatnonzero(log_probs[:, 0] < _VOICED).tolist():
             self._voiced = True
             self._gate.heard(self._clock.start(first + frame), self._clock.end(first + frame + 1))

@@ -52,13 +52,14 @@ class Recognizer:
         self._executor = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="recognizer")
 
     @classmethod
-    def load(cls, hop_ms: int | None = None) -> Self:
+    def load(cls, hop_ms: int | None = None, model: str | os.PathLike[str] | None = None) -> Self:
         """Loads what ships with the packages. No network, no accelerator.
 
-        `hop_ms` is the time between decisions, a multiple of the model's own (the default). Raises
-        UnsupportedHopError.
+        `hop_ms` is the time between decisions, a multiple of the model's own (the default).
+        `model` is the file of another acoustic model. Raises UnsupportedHopError,
+        UnsupportedModelError.
         """
-        return cls(Engine.load(hop_ms))
+        return cls(Engine.load(hop_ms, model))
 
     def stream(
         self,

@@ -186,6 +186,7 @@ def engine(index: QuranIndex, encoder: BeepEncoder) -> Engine:
     return BeepEngine(
         index=index,
         encoder=encoder,
+        graph=index.graph,
         decoder=BeepDecoder(first_word),
         vad=SileroVad(),
         passages=PassageFinder(index),

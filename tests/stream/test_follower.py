@@ -57,7 +57,7 @@ class Listener:
 
     def follow(self, log_probs: np.ndarray, speech_frames: int) -> list[Event]:
         clock, state = FrameClock(SHIFT), self.decoder.start()
-        follower = Follower(self.index, self.finder, clock, Policy())
+        follower = Follower(self.index, self.index.graph, self.finder, clock, Policy())
         events: list[Event] = []
         for at in range(0, len(log_probs), HOP):
             hop = log_probs[at : at + HOP]
