@@ -20,7 +20,7 @@ from stream.serve.session import Session
 from tests.serve.clients import FATIHA, pieces, recite, until
 
 CLIENTS = 10_000
-AT_ONCE = 100
+AT_ONCE = 200
 WARM_UP = 2_000  # caches and pools fill; after them memory must not grow
 GROWTH_BYTES = 24e6  # 3 kB a client
 
@@ -221,7 +221,7 @@ async def test_ten_thousand_malformed_clients(serving, recitation, caplog):
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: failures.append(context))
     files = len(os.listdir("/proc/self/fd"))
-    async with serving(streams=2 * AT_ONCE, first_message=0.3, idle=0.3, ahead=60) as running:
+    async with serving(streams=2 * AT_ONCE, first_message=2, idle=2, ahead=60) as running:
         tasks, threads = len(asyncio.all_tasks()), threading.active_count()
         await crowd(running.port, range(WARM_UP))
         before = resident_bytes()
