@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import signal
 import subprocess
@@ -15,7 +16,14 @@ from pathlib import Path
 
 import av
 import numpy as np
-from playwright.async_api import Page, Playwright, WebSocketRoute, async_playwright
+from playwright.async_api import (
+    Browser,
+    ConsoleMessage,
+    Page,
+    Playwright,
+    WebSocketRoute,
+    async_playwright,
+)
 
 from stream.events import Event
 
@@ -68,7 +76,7 @@ class Observed:
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", self._console)
 
-    def _console(self, message) -> None:
+    def _console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
             self.complaints.append(message.text)
 
@@ -98,7 +106,7 @@ async def opened(
         await browser.close()
 
 
-async def _launch(playwright: Playwright, microphone: Path | None, allowed: bool):
+async def _launch(playwright: Playwright, microphone: Path | None, allowed: bool) -> Browser:
     arguments = ["--use-fake-device-for-media-stream"]
     if allowed:
         arguments.append("--use-fake-ui-for-media-stream")
@@ -125,11 +133,16 @@ def decode(path: Path) -> np.ndarray:
 
 
 class ScriptedServer:
-    """Stands in for `/v1/recite`, to say what no recording makes the real one say on demand."""
+    """Stands in for `/v1/recite`, to say what no recording makes the real one say on demand.
 
-    def __init__(self) -> None:
+    `greets`: whether it answers the first message, as a test may want to do itself, with `greet`.
+    """
+
+    def __init__(self, *, greets: bool = True) -> None:
+        self._greets = greets
         self.received: list[str | bytes] = []
         self._route: WebSocketRoute | None = None
+        self._end = asyncio.Event()
 
     async def replace(self, page: Page) -> None:
         await page.route_web_socket("**/v1/recite", self._connected)
@@ -140,13 +153,18 @@ class ScriptedServer:
 
     def _receive(self, message: str | bytes) -> None:
         self.received.append(message)
-        if len(self.received) == 1:
-            self._connection.send('{"type": "started", "stream_id": "scripted"}')
+        if message == '{"type":"end"}':
+            self._end.set()
+        if self._greets and isinstance(message, str) and '"start"' in message:
+            self.greet()
 
     @property
     def _connection(self) -> WebSocketRoute:
         assert self._route is not None, "the page has not connected"
         return self._route
+
+    def greet(self) -> None:
+        self._connection.send('{"type": "started", "stream_id": "scripted"}')
 
     def say(self, *events: Event) -> None:
         for event in events:
@@ -154,6 +172,13 @@ class ScriptedServer:
 
     async def close(self, code: int, reason: str = "") -> None:
         await self._connection.close(code=code, reason=reason)
+
+    async def told_to_end(self) -> None:
+        """Waits for the end of the audio, after which nothing may come."""
+        async with asyncio.timeout(20):
+            await self._end.wait()
+        await asyncio.sleep(0.2)
+        assert self.received[-1] == '{"type":"end"}'
 
     @property
     def audio(self) -> np.ndarray:

@@ -36,8 +36,9 @@ export class History {
   /** The entries only grow in number: what is open or has the focus stays as it is. */
   #fill(list, entries, strings) {
     for (const entry of entries) {
-      const known = this.#mushaf.surah(entry.surah) !== undefined;
-      const madeFor = [strings.language, known, entry.mistakes?.length].join(" ");
+      const named = [entry, ...(entry.final?.ambiguous_with ?? [])];
+      const known = named.map(({ surah }) => this.#mushaf.surah(surah) !== undefined);
+      const madeFor = [strings.language, entry.mistakes?.length, ...known].join(" ");
       const before = this.#items.get(entry);
       if (before?.madeFor === madeFor) continue;
       const item = this.#item(entry, strings);

@@ -71,9 +71,9 @@ function drawProblem(problem) {
   box.replaceChildren();
   if (!problem) return;
   const [what, remedy] = strings.text.problems[problem.code];
-  box.append(element("strong", {}, what), " ");
-  if (problem.detail) box.append(element("span", { lang: "en", dir: "ltr" }, problem.detail), " ");
-  box.append(element("span", {}, remedy));
+  box.append(element("strong", {}, what));
+  if (problem.detail) box.append(element("p", { lang: "en", dir: "auto" }, problem.detail));
+  box.append(element("p", {}, remedy));
   if (RECONNECTS.has(problem.code)) {
     const again = element("button", { type: "button", class: "again" }, strings.text.again);
     again.addEventListener("click", () => {
@@ -82,6 +82,7 @@ function drawProblem(problem) {
     });
     box.append(again);
   }
+  box.scrollIntoView({ block: "nearest" });
 }
 
 function drawWarning(warning) {
@@ -113,9 +114,9 @@ function announce(text) {
   while (at("announcer").childElementCount > 3) at("announcer").firstElementChild.remove();
 }
 
-function announceFinal({ surah, ayah }) {
-  const name = strings.surah(surah, mushaf.surah(surah));
-  announce(strings.text.verse(name, strings.number(ayah)));
+async function announceFinal({ surah, ayah }) {
+  const known = await mushaf.load(surah).catch(() => undefined);
+  announce(strings.text.verse(strings.surah(surah, known), strings.number(ayah)));
 }
 
 function begin() {

@@ -23,6 +23,7 @@ const CONSTRAINTS = {
 export class Microphone {
   #context;
   #stream;
+  #capture;
   #resume = () => {
     if (this.#context.state !== "running" && this.#context.state !== "closed") {
       this.#context.resume().catch(() => {}); // not allowed yet: the next touch or return asks again
@@ -65,6 +66,7 @@ export class Microphone {
     this.#stream = stream;
     stream.getAudioTracks()[0].addEventListener("ended", onLost);
     const capture = new AudioWorkletNode(context, "capture", { outputChannelCount: [1] });
+    this.#capture = capture;
     capture.port.onmessage = ({ data }) => onBlock(data);
     // Only what reaches the destination is sure to be run; what capture puts out is silence.
     context.createMediaStreamSource(stream).connect(capture).connect(context.destination);
@@ -83,10 +85,12 @@ export class Microphone {
     return this.#context.sampleRate;
   }
 
+  /** No block comes after this. */
   close() {
     for (const event of ["visibilitychange", "pointerdown", "keydown"]) {
       document.removeEventListener(event, this.#resume);
     }
+    if (this.#capture) this.#capture.port.onmessage = null;
     this.#stream?.getTracks().forEach((track) => track.stop());
     this.#context.onstatechange = null;
     if (this.#context.state !== "closed") this.#context.close();

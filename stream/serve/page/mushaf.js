@@ -11,15 +11,24 @@
  */
 export class Mushaf extends EventTarget {
   #surahs = new Map();
-  #asked = new Set();
+  #asked = new Map(); // promises
 
   /**
    * @param {number} number 1 to 114
    * @returns {Surah | undefined} undefined until it has come
    */
   surah(number) {
-    if (!this.#asked.has(number)) this.#fetch(number);
+    this.load(number).catch(() => {}); // `failed` tells
     return this.#surahs.get(number);
+  }
+
+  /**
+   * @param {number} number 1 to 114
+   * @returns {Promise<Surah>} rejected if it cannot be had
+   */
+  load(number) {
+    if (!this.#asked.has(number)) this.#asked.set(number, this.#fetch(number));
+    return this.#asked.get(number);
   }
 
   /**
@@ -44,15 +53,17 @@ export class Mushaf extends EventTarget {
   }
 
   async #fetch(number) {
-    this.#asked.add(number);
     try {
       const response = await fetch(`/v1/surah/${number}`);
       if (!response.ok) throw new Error(response.statusText);
-      this.#surahs.set(number, await response.json());
+      const surah = await response.json();
+      this.#surahs.set(number, surah);
       this.dispatchEvent(new Event("loaded"));
-    } catch {
+      return surah;
+    } catch (error) {
       this.#asked.delete(number); // the next look asks again
       this.dispatchEvent(new Event("failed"));
+      throw error;
     }
   }
 }

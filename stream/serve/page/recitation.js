@@ -29,7 +29,7 @@ export class Recitation {
   history = [];
   /** @type {"silence" | "speech" | "notQuran"} */
   voice = "silence";
-  /** @type {{code: string, message: string} | null} the latest warning */
+  /** @type {{code: string, message: string} | null} the latest, until a verse is final */
   warning = null;
 
   /** @type {Map<number, Verse>} not final yet, by slot */
@@ -113,6 +113,7 @@ export class Recitation {
   #finish(event) {
     const verse = this.#verse(event);
     this.#open.delete(event.slot);
+    this.warning = null; // recognition went on: it has been seen, or did no harm
     verse.final = event;
     verse.current = 0;
     verse.words = new Map(event.words.map((word) => [word.word, word]));
