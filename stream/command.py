@@ -45,7 +45,15 @@ def add_bidi_option(to: argparse.ArgumentParser) -> None:
 def typesetter(console: Console, bidi: Bidi) -> Typesetter:
     """For Arabic on this console. What is no terminal gets the text as it is."""
     wanted = not terminal_orders_arabic(os.environ) if bidi == "auto" else bidi == "on"
-    return Typesetter(console, reorder=wanted and console.is_terminal)
+    return Typesetter(console, reorder=wanted and console.file.isatty())
+
+
+def can_draw(console: Console) -> bool:
+    """Whether it is a terminal on which a picture can be changed in place.
+
+    Rich alone would also draw into files when FORCE_COLOR is set, which asks for colours only.
+    """
+    return console.is_interactive and console.file.isatty()
 
 
 class LinePrinter:
@@ -57,7 +65,7 @@ class LinePrinter:
 
     def __call__(self, text: str) -> None:
         """Prints a text that brings its line ends."""
-        if self._console.is_terminal:
+        if self._console.file.isatty():
             for line in text.splitlines():
                 for shown in self._typesetter.lines(Text(line), self._console.width):
                     print(shown.plain, flush=True)

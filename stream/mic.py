@@ -100,7 +100,7 @@ async def _listen(options: argparse.Namespace) -> None:
 def _view(recognizer: Recognizer, device: str, options: argparse.Namespace) -> Iterator[_View]:
     index = recognizer.engine.index
     console = Console()
-    if options.format == "text" and console.is_interactive:
+    if options.format == "text" and command.can_draw(console):
         with Screen(index, device, console, command.typesetter(console, options.bidi)) as screen:
             yield screen
     else:

@@ -12,6 +12,8 @@ import av
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from .command import can_draw
+
 _SPEED_SECONDS = 60.0  # over which speed is averaged: one recording is slower than another
 
 
@@ -23,7 +25,7 @@ class BatchProgress:
 
     def __init__(self, paths: Sequence[Path]) -> None:
         console = Console(stderr=True)
-        shown = console.is_interactive
+        shown = can_draw(console)
         self._names = [path.name for path in paths]
         self._seconds = [_declared_seconds(path) if shown else 0.0 for path in paths]
         self._bar = Progress(
