@@ -91,8 +91,11 @@ def create_app(source: AudioSource) -> FastAPI:
     return app
 
 
+def main(arguments: list[str]) -> None:
+    source = FileSource(arguments[0], "realtime") if arguments else MicrophoneSource()
+    # Live listeners stay as long as they may: a second is enough for them to finish.
+    uvicorn.run(create_app(source), timeout_graceful_shutdown=1)
+
+
 if __name__ == "__main__":
-    recordings = sys.argv[1:]
-    uvicorn.run(
-        create_app(FileSource(recordings[0], "realtime") if recordings else MicrophoneSource())
-    )
+    main(sys.argv[1:])
