@@ -25,11 +25,15 @@ from torch import Tensor, nn
 from acoustic import corpus
 from acoustic.augment import Augmentation
 from acoustic.batches import Batch, Collator, Example, Sampler
+from acoustic.encoder import WEIGHTS
 from acoustic.evaluate import HeldOut
 from acoustic.model import CHUNKS, ConformerCTC, ModelConfig
 from decoders.align import pronunciation
 from quran_index import QuranIndex
 from quran_index.graph import Graph
+
+SHIPPED = WEIGHTS.with_suffix(".pt")
+"""The averaged weights of the shipped model, in half precision."""
 
 EMA_DECAY, EMA_EVERY = 0.99, 5  # taken every few steps: it costs a pass over the weights
 _ALL = 1024  # frames, more than any example has: the network that sees everything, to compare with
@@ -287,6 +291,8 @@ def train(
     if rank == 0:
         held = HeldOut.load(held_out, index) if held_out is not None else None
         log = _Log(out / "log.jsonl", trainer, held)
+        if init is not None and not trainer.step:
+            log.evaluate()  # what there is to lose
     pending: list[list[Example]] = []
     while not _all_done(trainer.fraction):
         first = init is None and trainer.fraction < recipe.first_fraction
@@ -314,7 +320,12 @@ def main() -> None:
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="corpus folders")
     parser.add_argument("--held-out", type=Path, help="corpus folder to measure on")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--init", type=Path, help="final.pt of the training to start from")
+    parser.add_argument(
+        "--init",
+        type=lambda name: SHIPPED if name == "shipped" else Path(name),
+        metavar="shipped|PATH",
+        help="the shipped weights, or the final.pt of a training, to start from",
+    )
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--width", type=int, default=192)

@@ -6,14 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from rapidfuzz.distance import Levenshtein
 
 from acoustic import Encoder
+from acoustic.batches import Batch, one_breath
 from acoustic.corpus import SAMPLE_RATE, Utterance
+from acoustic.curve import curve
 from acoustic.export import export, load_average
-from acoustic.train import Recipe, train
+from acoustic.train import Recipe, as_pronounced, train
 from decoders import greedy
 from quran_index import QuranIndex
+from tests.texts import spoken
 
 SHAPE = {"width": 48, "layers": 2, "heads": 2}
 
@@ -67,11 +71,14 @@ def test_a_voice_is_learned_resumed_and_exported(
     assert (first["step"], last["step"]) == (20, 400)
     assert last["per"] < min(first["per"], 0.2)
 
+    curve(tmp_path / "log.jsonl").savefig(tmp_path / "curve.png")
+    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+
     again = tmp_path / "again"
     again.mkdir()
     train([corpus_folder], corpus_folder, again, recipe(2), SHAPE, tmp_path / "final.pt")
-    started = json.loads((again / "log.jsonl").read_text().splitlines()[-1])
-    assert started["per"] < first["per"]
+    started = json.loads((again / "log.jsonl").read_text().splitlines()[0])
+    assert (started["step"], started["per"]) == (0, pytest.approx(last["per"], abs=0.02))
 
     export(
         load_average(tmp_path / "final.pt"),
@@ -84,3 +91,27 @@ def test_a_voice_is_learned_resumed_and_exported(
     labels = index.spell(first_word, end - 1).tolist()
     wave = beeps(labels).astype(np.float32) / 32768.0
     assert Levenshtein.distance(greedy(encoder.encode(wave)), labels) <= 0.3 * len(labels)
+
+
+def test_labels_follow_the_pauses_that_were_heard(index: QuranIndex) -> None:
+    """A verse read in two breaths is learned with the pausal form before the pause."""
+    first, last = index.passage(112, 1, 1)
+    breaths = [index.spell(first, first + 1).tolist(), index.spell(first + 2, last).tolist()]
+    spelled = spoken(np.random.default_rng(2), breaths, len(index.symbols))
+    given = one_breath(index, first, last)
+    batch = Batch(
+        features=torch.zeros(1),
+        lengths=torch.zeros(1),
+        words=np.array([[first, last]]),
+        labels=torch.tensor(given),
+        counts=torch.tensor([len(given)]),
+    )
+    frames = torch.tensor([len(spelled)])
+    learned = as_pronounced(index.graph, torch.from_numpy(spelled)[None], frames, batch)
+    assert learned.labels.tolist() == breaths[0] + breaths[1] != given
+    assert learned.counts.tolist() == [len(learned.labels)]
+    # Where there is no room, what was given stays.
+    brief = as_pronounced(
+        index.graph, torch.zeros(1, 3, len(index.symbols)), torch.tensor([3]), batch
+    )
+    assert brief.labels.tolist() == given
