@@ -86,7 +86,7 @@ function drawProblem(problem) {
 }
 
 function drawWarning(warning) {
-  at("warning").hidden = !warning;
+  at("warning").hidden = !warning || session.state === "idle";
   setText(at("warning"), warning?.message ?? "");
 }
 

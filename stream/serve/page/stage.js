@@ -2,7 +2,7 @@ import { ayahMark, element, quran } from "./elements.js";
 
 const OPENING = { surah: 1, ayah: 1 };
 /** Words up to which a verse is set large, and medium. */
-const SHORT_WORDS = 14;
+const SHORT_WORDS = 10;
 const MEDIUM_WORDS = 45;
 
 /** The open mushaf: the verse being recited, its words lighting up, and the next one dimly. */
