@@ -11,10 +11,10 @@ from __future__ import annotations
 import unicodedata
 from dataclasses import dataclass
 
-_SILENT_LETTER = "\u0652"  # a round circle over letters that are written but not said
 _SMALL_ALIF = "\u0670"
 _TATWEEL = "\u0640"
 _SHORT_A = "\u064e"
+# Without U+0652, which marks letters here that are written but not said.
 _SIGNS = frozenset("\u064b\u064c\u064d\u064e\u064f\u0650\u0651\u06e1\u08f0\u08f1\u08f2")
 _MODERN_SIGN = str.maketrans(
     {"\u06e1": "\u0652", "\u08f0": "\u064b", "\u08f1": "\u064c", "\u08f2": "\u064d"}
@@ -35,8 +35,10 @@ _SMALL_LETTERS = {
 _HAMZA_ABOVE_OR_BELOW = "\u0654\u0655"
 # Letters that stand for each other in the two spellings.
 _KIN = tuple(frozenset(kin) for kin in ("ٱاأإآءؤئ", "وؤ", "وا", "يئى", "اى", "تة", "سص"))
-# Words that quran-text's modern letters leave in the Uthmani way.
-_IN_FULL = (("سموات", "سماوات"), ("داود", "داوود"))
+# What quran-text's modern letters write in the Uthmani way, or part in another way than usual.
+_USUAL = (("سموات", "سماوات"), ("داود", "داوود"), ("أو ", "أو"))
+_LONG = set("اآ")
+_O, _O_UTHMANI = "يا", "يَٰ"  # of addressing somebody: a word of its own in the modern spelling
 
 _OMIT_SMALL, _OMIT, _OMIT_SIGN = 0.05, 1.0, 0.5
 _ADD, _KINDRED, _FOREIGN = 1.0, 0.4, 3.0
@@ -62,8 +64,10 @@ def vowelled(uthmani: str, plain: str) -> str:
     signs (it may be two words). A small alif remains where the modern spelling has no letter for
     it (الرَّحْمَٰنِ).
     """
-    for short, full in _IN_FULL:
-        plain = plain.replace(short, full)
+    for given, usual in _USUAL:
+        plain = plain.replace(given, usual)
+    if uthmani.startswith(_O_UTHMANI) and plain.startswith(_O) and " " not in plain:
+        plain = f"{_O} {plain.removeprefix(_O)}"
     return "".join(_merge(_letters(uthmani), plain))
 
 
@@ -122,7 +126,9 @@ def _merge(uthmani: list[_Letter], plain: str) -> list[str]:
             )
         elif other:
             written.append(plain[j - 1])
-        elif uthmani[i - 1].written == _SMALL_ALIF and plain[max(j - 1, 0)] != "ا":
+        elif (
+            uthmani[i - 1].written == _SMALL_ALIF and not set(plain[max(j - 1, 0) : j + 1]) & _LONG
+        ):
             written.append(_SMALL_ALIF)
         i, j = i - one, j - other
     return written[::-1]
