@@ -1,13 +1,14 @@
 """Training corpora: recordings named by JSON-lines lists, decoded once to 16 kHz mono int16.
 
 A list has one JSON object per line (gzip accepted) with ``file`` (or ``repo`` and ``path``, joined)
-relative to the audio root, ``surah``, and either ``ayah`` (one verse) or no ``ayah`` (the whole
-surah); ``start``/``end`` seconds cut a verse out of a longer file; ``reciter`` names the voice.
-A folder in the everyayah layout (``SSSAAA.mp3``) needs no list.
+relative to the list's own folder or the root given, ``surah``, and either ``ayah`` (one verse) or
+no ``ayah`` (the whole surah); ``start``/``end`` seconds cut a verse out of a longer file;
+``reciter`` names the voice. A folder in the everyayah layout (``SSSAAA.mp3``) needs no list.
 
 The corpus is one ``NAME.pcm`` (int16, little endian, concatenated) and one ``NAME.jsonl`` (a row
 per utterance with its sample range) per reciter: it is memory-mapped in training, so nothing is
-decoded twice and the page cache does the rest.
+decoded twice and the page cache does the rest. What is not fit to learn from is left out
+(`acoustic.quality`); ``report.json`` and ``report.png`` say what and why.
 """
 
 from __future__ import annotations
@@ -26,10 +27,28 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-SAMPLE_RATE = 16_000
-MIN_SECONDS, MAX_SECONDS = 0.6, 600.0
-MIN_RMS = 1e-3  # quieter than -60 dBFS is silence, not recitation
-LETTERS_PER_SECOND = (0.8, 18.0)  # outside this a row's times are wrong (fastest hadr is about 15)
+from acoustic.quality import (
+    EMPTY,
+    MIN_SECONDS,
+    NO_VERSE,
+    SAMPLE_RATE,
+    UNREADABLE,
+    Judgement,
+    Measures,
+    Report,
+)
+from quran_index import QuranIndex
+
+__all__ = [
+    "MIN_SECONDS",
+    "SAMPLE_RATE",
+    "Samples",
+    "Utterance",
+    "build",
+    "decode",
+    "load",
+    "read_list",
+]
 
 Int16 = npt.NDArray[np.int16]
 
@@ -59,8 +78,11 @@ def decode(path: Path) -> Int16:
     return np.concatenate(parts) if parts else np.zeros(0, np.int16)
 
 
-def read_list(source: Path) -> Iterator[dict[str, Any]]:
-    """Rows of a ``.jsonl``/``.jsonl.gz`` list, or of a folder in the everyayah layout."""
+def read_list(source: Path, root: Path | None = None) -> Iterator[dict[str, Any]]:
+    """Rows of a ``.jsonl``/``.jsonl.gz`` list, or of a folder in the everyayah layout.
+
+    Their files are below ``root``, or else where the list is. ValueError: a line that is no row.
+    """
     if source.is_dir():
         for path in sorted(source.rglob("*")):
             if match := re.fullmatch(r"(\d{3})(\d{3})", path.stem):
@@ -68,62 +90,97 @@ def read_list(source: Path) -> Iterator[dict[str, Any]]:
                 row = {"file": str(path.resolve()), "surah": surah, "ayah": ayah}
                 yield row | {"reciter": path.parent.name}
         return
+    root = source.parent if root is None else root
     with (gzip.open if source.suffix == ".gz" else open)(source, "rt", encoding="utf-8") as lines:
-        for line in lines:
-            row = json.loads(line)
-            row.setdefault("file", f"{row.get('repo', '')}/{row.get('path', '')}")
-            yield row
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                try:
+                    yield _row(json.loads(line), root)
+                except (KeyError, TypeError, ValueError) as error:
+                    raise ValueError(
+                        f"{source}, line {number}: expected an object with file and surah, and "
+                        f"maybe ayah, start, end, reciter ({error!r})"
+                    ) from error
 
 
-def _rejection(row: dict[str, Any], pcm: Int16) -> str | None:
-    seconds = len(pcm) / SAMPLE_RATE
-    rate = row.get("letters_per_second")
-    if not MIN_SECONDS <= seconds <= MAX_SECONDS and "ayah" in row:
-        return "duration"
-    if rate is not None and not LETTERS_PER_SECOND[0] <= rate <= LETTERS_PER_SECOND[1]:
-        return "letters per second"
-    if np.sqrt(np.mean((pcm / 32768.0) ** 2)) < MIN_RMS:
-        return "silence"
-    return None
+def _row(row: dict[str, Any], root: Path) -> dict[str, Any]:
+    file = row["file"] if "file" in row else f"{row['repo']}/{row['path']}"
+    numbers: dict[str, Any] = {name: int(row[name]) for name in ("surah", "ayah") if name in row}
+    times: dict[str, Any] = {name: float(row[name]) for name in ("start", "end") if name in row}
+    reciter = str(row.get("reciter", "unknown"))
+    if "surah" not in numbers:
+        raise KeyError("surah")
+    return {"file": str(root / file), "reciter": reciter, **numbers, **times}
 
 
-def build(rows: list[dict[str, Any]], root: Path, out: Path) -> dict[str, int]:
-    """Decode ``rows`` below ``root`` into the corpus ``out``; returns what was dropped."""
+def _phonemes(index: QuranIndex, surah: int, ayah: int) -> int:
+    """How many a text has; ``ayah`` 0 means the whole surah. ValueError: there is none such."""
+    last = ayah or index.ayah_count(surah)
+    return len(index.spell(*index.passage(surah, ayah or 1, last)))
+
+
+def _cut(row: dict[str, Any], audio: Int16) -> Int16:
+    start = int(row.get("start", 0.0) * SAMPLE_RATE)
+    end = int(row["end"] * SAMPLE_RATE) if "end" in row else len(audio)
+    return audio[max(start, 0) : max(end, 0)]
+
+
+def build(rows: list[dict[str, Any]], out: Path, index: QuranIndex) -> Report:
+    """Decode ``rows`` into the corpus ``out``; says what was kept and what was dropped."""
     import av
 
     out.mkdir(parents=True, exist_ok=True)
-    dropped: dict[str, int] = defaultdict(int)
-    by_reciter: dict[str, dict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
+    report = Report()
+    # Names of reciters may differ by what a file name cannot hold: they share a file then.
+    shards: dict[str, dict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
-        by_reciter[row.get("reciter", "unknown")][row["file"]].append(row)
-    for reciter, files in by_reciter.items():
-        name = re.sub(r"\W+", "-", reciter).strip("-").lower()
+        name = re.sub(r"\W+", "-", row["reciter"]).strip("-").lower() or "unnamed"
+        shards[name][row["file"]].append(row)
+    for name, files in shards.items():
         offset = 0
         with (
             open(out / f"{name}.pcm", "wb") as pcm_file,
-            open(out / f"{name}.jsonl", "w", encoding="utf-8") as index,
+            open(out / f"{name}.jsonl", "w", encoding="utf-8") as lines,
         ):
             for file, utterances in files.items():
+                audio: Int16 | None
                 try:
-                    audio = decode(root / file)
+                    audio = decode(Path(file))
                 except (OSError, av.FFmpegError):
-                    dropped["unreadable"] += len(utterances)
-                    continue
+                    audio = None
                 for row in utterances:
-                    start = int(row.get("start", 0) * SAMPLE_RATE)
-                    end = int(row["end"] * SAMPLE_RATE) if "end" in row else len(audio)
-                    pcm = audio[start:end]
-                    if reason := _rejection(row, pcm) if len(pcm) else "empty":
-                        dropped[reason] += 1
+                    cut = None if audio is None else _cut(row, audio)
+                    judgement = _judge(row, cut, index)
+                    report.judgements.append(judgement)
+                    if judgement.reason is not None or cut is None:
                         continue
-                    pcm_file.write(pcm.astype("<i2").tobytes())
+                    pcm_file.write(cut.astype("<i2").tobytes())
                     entry = Utterance(
-                        name, reciter, row["surah"], row.get("ayah", 0), offset, len(pcm)
+                        name, row["reciter"], row["surah"], row.get("ayah", 0), offset, len(cut)
                     )
-                    index.write(json.dumps(asdict(entry)) + "\n")
-                    offset += len(pcm)
-        print(f"{reciter}: {offset / SAMPLE_RATE / 3600:.1f} h", file=sys.stderr, flush=True)
-    return dict(dropped)
+                    lines.write(json.dumps(asdict(entry), ensure_ascii=False) + "\n")
+                    offset += len(cut)
+        print(f"{name}: {offset / SAMPLE_RATE / 3600:.1f} h", file=sys.stderr, flush=True)
+    return report
+
+
+def _judge(row: dict[str, Any], pcm: Int16 | None, index: QuranIndex) -> Judgement:
+    """``pcm`` None: the file could not be read."""
+    surah, ayah = row["surah"], row.get("ayah", 0)
+    measures, reason = None, None
+    try:
+        phonemes = _phonemes(index, surah, ayah)
+    except ValueError:
+        reason = NO_VERSE
+    else:
+        if pcm is None:
+            reason = UNREADABLE
+        elif not len(pcm):
+            reason = EMPTY
+        else:
+            measures = Measures.of(pcm, phonemes)
+            reason = measures.rejection(whole_surah=not ayah)
+    return Judgement(row["file"], row["reciter"], surah, ayah, reason, measures)
 
 
 def load(folder: Path) -> list[Utterance]:
@@ -153,20 +210,28 @@ class Samples:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, prog="acoustic.corpus")
     parser.add_argument("source", type=Path, nargs="+", help="list (.jsonl[.gz]) or folder")
-    parser.add_argument("--audio", type=Path, default=Path(), help="root of the files in the lists")
+    parser.add_argument(
+        "--audio", type=Path, help="root of the files in the lists (default: each list's folder)"
+    )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--reciter", action="append", help="only this reciter (repeatable)")
     parser.add_argument("--exclude", action="append", default=[], help="leave this reciter out")
     args = parser.parse_args()
-    rows = [
-        row
-        for source in args.source
-        for row in read_list(source)
-        if row.get("reciter") not in args.exclude
-        and (args.reciter is None or row.get("reciter") in args.reciter)
-    ]
-    dropped = build(rows, args.audio, args.out)
-    print(f"dropped: {dropped or 'nothing'}", file=sys.stderr)
+    try:
+        rows = [
+            row
+            for source in args.source
+            for row in read_list(source, args.audio)
+            if row["reciter"] not in args.exclude
+            and (args.reciter is None or row["reciter"] in args.reciter)
+        ]
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    if not rows:
+        parser.error("nothing in the sources: name lists, or folders of files named SSSAAA")
+    report = build(rows, args.out, QuranIndex.load())
+    report.save(args.out)
+    print(f"dropped: {report.dropped() or 'nothing'}; see {args.out}/report.png", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,52 +1,135 @@
 """Recordings become a corpus; whole surahs are cut into verses by the shipped model."""
 
+from __future__ import annotations
+
 import gzip
 import json
 import shutil
+import subprocess
+import sys
+import wave
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
 
 from acoustic import Encoder
 from acoustic.corpus import SAMPLE_RATE, Samples, build, decode, load, read_list
 from acoustic.segment import segment
 from quran_index import QuranIndex
 
-SAMPLE = Path(__file__).parents[2] / "examples" / "al-fatiha.opus"
+ROOT = Path(__file__).parents[2]
+SAMPLE = ROOT / "examples" / "al-fatiha.opus"
 
 
-def test_a_folder_of_verses(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def index() -> QuranIndex:
+    return QuranIndex.load()
+
+
+def write_list(path: Path, *rows: dict[str, Any]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_a_folder_of_verses(tmp_path: Path, index: QuranIndex) -> None:
     folder = tmp_path / "A Reciter"
     folder.mkdir()
-    shutil.copy(SAMPLE, folder / "001001.opus")
+    with wave.open(str(folder / "001001.wav"), "wb") as file:
+        file.setparams((1, 2, SAMPLE_RATE, 0, "NONE", ""))
+        file.writeframes(decode(SAMPLE)[: 5 * SAMPLE_RATE].tobytes())
     (folder / "001002.mp3").write_bytes(b"no audio")
+    shutil.copy(SAMPLE, folder / "001008.opus")
     (folder / "notes.txt").write_text("not a recording")
-    dropped = build(list(read_list(folder)), tmp_path, tmp_path / "corpus")
-    assert dropped == {"unreadable": 1}
+    report = build(list(read_list(folder)), tmp_path / "corpus", index)
+    assert report.dropped() == {"unreadable": 1, "no such verse": 1}
     (utterance,) = load(tmp_path / "corpus")
     assert (utterance.reciter, utterance.surah, utterance.ayah) == ("A Reciter", 1, 1)
-    assert (Samples()(utterance) == decode(SAMPLE)).all()
+    assert (Samples()(utterance) == decode(SAMPLE)[: 5 * SAMPLE_RATE]).all()
 
 
-def test_a_list_cuts_verses_out_of_a_file(tmp_path: Path) -> None:
+def test_a_list_cuts_verses_out_of_a_file(tmp_path: Path, index: QuranIndex) -> None:
     rows = [
         {"start": 1.0, "end": 5.0, "ayah": 1},
         {"start": 5.0, "end": 5.2, "ayah": 2},
-        {"start": 6.0, "end": 9.0, "ayah": 3, "letters_per_second": 50.0},
+        {"start": 6.0, "end": 7.0, "ayah": 7},
+        {"start": 600.0, "end": 603.0, "ayah": 4},
     ]
     common = {"repo": "owner", "path": SAMPLE.name, "reciter": "X", "surah": 1}
     with gzip.open(tmp_path / "list.jsonl.gz", "wt") as lines:
         lines.writelines(json.dumps(common | row) + "\n" for row in rows)
-    (tmp_path / "owner").mkdir()
-    shutil.copy(SAMPLE, tmp_path / "owner")
-    listed = list(read_list(tmp_path / "list.jsonl.gz"))
-    assert build(listed, tmp_path, tmp_path / "corpus") == {"duration": 1, "letters per second": 1}
+    (tmp_path / "root" / "owner").mkdir(parents=True)
+    shutil.copy(SAMPLE, tmp_path / "root" / "owner")
+    listed = list(read_list(tmp_path / "list.jsonl.gz", tmp_path / "root"))
+    report = build(listed, tmp_path / "corpus", index)
+    assert report.dropped() == {"duration": 1, "too short for its text": 1, "empty": 1}
     (utterance,) = load(tmp_path / "corpus")
     assert (utterance.ayah, utterance.samples) == (1, 4 * SAMPLE_RATE)
 
 
-def test_a_surah_is_cut_into_its_verses(tmp_path: Path) -> None:
+def test_a_manifest_of_an_apps_own_recordings(tmp_path: Path) -> None:
+    """By the command, from another folder: files are found beside the manifest."""
+    (tmp_path / "takes").mkdir()
+    shutil.copy(SAMPLE, tmp_path / "takes")
+    manifest = write_list(
+        tmp_path / "manifest.jsonl",
+        {"file": f"takes/{SAMPLE.name}", "surah": 1, "ayah": 1, "end": 5},
+        {"file": f"takes/{SAMPLE.name}", "surah": 1, "ayah": 2, "start": 5.5, "end": 9.5},
+        {"file": f"takes/{SAMPLE.name}", "surah": 1, "reciter": "قارئ"},
+        {"file": f"takes/{SAMPLE.name}", "surah": 2, "ayah": 282, "reciter": "قارئ"},
+        {"file": f"takes/{SAMPLE.name}", "surah": 1, "ayah": 1, "end": 5, "reciter": "unwanted"},
+    )
+    command = ["-m", "acoustic.corpus", str(manifest), "--out", str(tmp_path / "corpus")]
+    done = subprocess.run(
+        [sys.executable, *command, "--exclude", "unwanted"],
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = [(u.reciter, u.surah, u.ayah, u.samples) for u in load(tmp_path / "corpus")]
+    assert found == [
+        ("unknown", 1, 1, 5 * SAMPLE_RATE),
+        ("unknown", 1, 2, 4 * SAMPLE_RATE),
+        ("قارئ", 1, 0, len(decode(SAMPLE))),
+    ]
+    report = json.loads((tmp_path / "corpus" / "report.json").read_text(encoding="utf-8"))
+    assert report["total"]["kept"] == 3
+    assert report["reciters"]["قارئ"]["dropped"] == {"too short for its text": 1}
+    assert [(row["surah"], row["ayah"]) for row in report["dropped"]] == [(2, 282)]
+    assert (tmp_path / "corpus" / "report.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    "line", ['{"file": "a.wav"}', '{"surah": 1}', "[]", "{", '{"file": "a", "surah": "x"}']
+)
+def test_a_line_that_is_no_row_is_named(tmp_path: Path, line: str) -> None:
+    manifest = tmp_path / "manifest.jsonl"
+    manifest.write_text('{"file": "a.wav", "surah": 1, "ayah": 1}\n\n' + line + "\n")
+    with pytest.raises(ValueError, match=r"manifest\.jsonl, line 3: expected an object with file"):
+        list(read_list(manifest))
+
+
+def test_reciters_whose_names_make_one_file_name(tmp_path: Path, index: QuranIndex) -> None:
+    rows = [{"file": str(SAMPLE), "surah": 1, "reciter": name} for name in ("A B", "a-b", "?!")]
+    assert not build(rows, tmp_path, index).dropped()
+    found = [(Path(u.corpus).name, u.reciter, u.start) for u in load(tmp_path)]
+    assert found == [
+        ("a-b", "A B", 0),
+        ("a-b", "a-b", len(decode(SAMPLE))),
+        ("unnamed", "?!", 0),
+    ]
+    assert np.array_equal(Samples()(load(tmp_path)[1]), decode(SAMPLE))
+
+
+def test_a_surah_is_cut_into_its_verses(tmp_path: Path, index: QuranIndex) -> None:
     row = {"file": str(SAMPLE.resolve()), "reciter": "Y", "surah": 1}
-    build([row], tmp_path, tmp_path / "surahs")
-    counts = segment(tmp_path / "surahs", tmp_path / "verses", Encoder.load(), QuranIndex.load())
+    assert not build([row], tmp_path / "surahs", index).dropped()
+    counts = segment(tmp_path / "surahs", tmp_path / "verses", Encoder.load(), index)
     verses = load(tmp_path / "verses")
     assert counts["kept"] == len(verses) >= 5
     ayahs = [verse.ayah for verse in verses]
