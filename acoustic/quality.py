@@ -4,8 +4,8 @@ Each labelled stretch of audio is measured before it enters a corpus: a file tha
 distorted, or under the wrong verse teaches the wrong thing. The gates are wide: of 244 development
 clips, phones included, they drop none, and of the same clips under random verses a quarter, those
 that are far too short or too long for their text. A wrong verse of the right length is found by
-aligning (`acoustic.segment`). `Report` gathers what was kept and what was dropped and why, per reciter, as
-JSON and as a picture of histograms.
+aligning (`acoustic.segment`). `Report` gathers what was kept and what was dropped and why, per
+reciter, as JSON and as a picture of histograms.
 """
 
 from __future__ import annotations
