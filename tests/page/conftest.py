@@ -15,7 +15,7 @@ Scripted = Callable[..., AbstractAsyncContextManager[tuple[Page, ScriptedServer]
 def _need_chromium() -> None:
     if chromium() is None:
         pytest.skip("Chromium is not installed (`make test` installs it where it may)")
-    expect.set_options(timeout=20_000)
+    expect.set_options(timeout=40_000)
 
 
 @pytest.fixture(scope="session")

@@ -52,11 +52,22 @@ async def test_sound_arrives_as_it_was_played(scripted, tmp_path):
     rate = start["sample_rate"]
     heard = service.audio.astype(float)
     assert len(heard) >= 4 * rate
-    piece = np.interp(np.arange(rate, 3 * rate) / rate, np.arange(len(played)) / RATE, played)
+    pieces = np.interp(np.arange(rate, 3 * rate) / rate, np.arange(len(played)) / RATE, played)
+    found = [where(heard, piece) for piece in np.split(pieces, 20)]
+    # A busy computer makes Chromium's own microphone stutter: a few pieces may be torn.
+    whole = [at for at in found if at is not None]
+    assert len(whole) >= 12
+    assert whole == sorted(whole)
+
+
+def where(heard: np.ndarray, piece: np.ndarray) -> int | None:
+    """The index at which `piece` is heard, as loud as it is; None if nowhere."""
     size = len(heard) + len(piece)
     products = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(piece, size)), size)
     at = int(products[: len(heard) - len(piece) + 1].argmax())
-    assert np.corrcoef(heard[at : at + len(piece)], piece)[0, 1] > 0.97
+    there = heard[at : at + len(piece)]
+    alike = np.corrcoef(there, piece)[0, 1] > 0.97
+    return at if alike and 0.9 < there.std() / piece.std() < 1.1 else None
 
 
 async def test_what_is_said_while_connecting_is_not_lost(server):
@@ -67,12 +78,12 @@ async def test_what_is_said_while_connecting_is_not_lost(server):
         await page.goto(server.url)
         await page.locator("#toggle").click()
         await expect(page.locator("#status")).to_have_text("Connecting…")
-        await page.wait_for_timeout(1000)
+        await page.wait_for_timeout(2000)
         (start,) = service.received
         service.greet()
         await expect(page.locator("#status")).to_have_text("Listening")
-        await page.wait_for_timeout(100)
-        assert len(service.audio) >= 0.9 * json.loads(start)["sample_rate"]
+        await page.wait_for_timeout(500)
+        assert len(service.audio) >= 1.5 * json.loads(start)["sample_rate"]
 
 
 async def test_suspended_sound_is_resumed(scripted):
