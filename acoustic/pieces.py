@@ -137,12 +137,17 @@ def _says_something(piece: str) -> bool:
 
 def _read_tokens(path: Path) -> tuple[str, ...]:
     """Pieces by number, without the blank, which must be the last or the first."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path} cannot be read: {error}") from error
     numbers: dict[int, str] = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        piece, _, number = line.rstrip().rpartition(" ")
-        if not number.isdecimal():
-            raise ModelError(f"{path}: expected a piece and its number, found {line!r}")
-        numbers[int(number)] = piece
+    for line in lines:
+        match line.rsplit(maxsplit=1):
+            case [piece, number] if number.isdecimal():
+                numbers[int(number)] = piece
+            case _:
+                raise ModelError(f"{path}: expected a piece and its number, found {line!r}")
     pieces = [numbers.get(i) for i in range(len(numbers))]
     named = [piece for piece in pieces if piece is not None]
     if not named or len(named) < len(pieces):

@@ -381,6 +381,8 @@ def test_vocabularies_that_do_not_fit(waveform, verses, tmp_path: Path) -> None:
     tokens = tmp_path / "tokens.txt"
     tokens.write_text("▁ 0\n<blk> 1\n")
     refused(model, r"gives \[25, 1025\] for 25 frames, but its vocabulary has 1 pieces")
+    tokens.write_bytes(b"\xff 0\n")
+    refused(model, "tokens.txt cannot be read")
     tokens.write_text("▁\n")
     refused(model, "expected a piece and its number, found '▁'")
     tokens.write_text("▁ 0\nا 2\n")
