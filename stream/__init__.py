@@ -52,12 +52,16 @@ from .events import (
     WordTime,
 )
 from .microphone import InputDevice, MicrophoneSource, input_devices
+from .policy import BALANCED, CAREFUL, QUICK, Policy
 from .recognizer import RecognitionStream, Recognizer
 from .sources import AudioSource, FileSource
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "BALANCED",
+    "CAREFUL",
+    "QUICK",
     "AudioBlock",
     "AudioError",
     "AudioNotFoundError",
@@ -84,6 +88,7 @@ __all__ = [
     "NotQuran",
     "Notice",
     "OutputError",
+    "Policy",
     "PortAudioMissingError",
     "Provisional",
     "RecognitionError",

@@ -31,8 +31,9 @@ from .errors import (
     UnsupportedHopError,
     UnsupportedModelError,
 )
-from .follower import Follower, Policy
+from .follower import Follower
 from .passages import PassageFinder
+from .policy import BALANCED, Policy
 from .vad import SileroVad
 
 _log = logging.getLogger(__name__)
@@ -109,12 +110,19 @@ class Engine:
     passages: PassageFinder
     hop: int
     """Samples between decisions: the encoder's hop, or a multiple of it."""
+    policy: Policy = BALANCED
 
     @classmethod
-    def load(cls, hop_ms: int | None = None, model: str | os.PathLike[str] | None = None) -> Self:
+    def load(
+        cls,
+        hop_ms: int | None = None,
+        model: str | os.PathLike[str] | None = None,
+        policy: Policy = BALANCED,
+    ) -> Self:
         """Loads what ships with the packages; `hop_ms` is the time between decisions.
 
         `model` is another acoustic model's file (docs/acoustic.md says which can be used).
+        `policy` says when to speak.
 
         The encoder takes the longest of its own hops that fit into that a whole number of times:
         a shorter hop is sooner, a longer one hears more of what follows. Raises
@@ -147,6 +155,7 @@ class Engine:
             vad=vad,
             passages=PassageFinder(index),
             hop=hop,
+            policy=policy,
         )
         engine._warm_up()
         return engine
@@ -175,4 +184,4 @@ class Engine:
 
     def follower(self, clock: FrameClock) -> Follower:
         """A follower for one recitation, whose frames `clock` maps to audio seconds."""
-        return Follower(self.index, self.graph, self.passages, clock, Policy())
+        return Follower(self.index, self.graph, self.passages, clock, self.policy)

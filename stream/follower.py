@@ -8,6 +8,7 @@ is final stays so, whatever the path says of that audio later.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -34,32 +35,10 @@ from .events import (
 )
 from .history import Float, History
 from .passages import Passage, PassageFinder, Stretch
+from .policy import Evidence, Policy
 from .vad import SpeechState
 
 _LISTED, _LEAST = 5, 0.02  # how many verses are listed, and the least probability worth listing
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """When to speak. Probabilities are posteriors, times seconds, words and phonemes counts."""
-
-    show: float = 0.6
-    """Posterior from which a verse is shown."""
-    show_phonemes: int = 6
-    """Phonemes that must have been heard of it."""
-    pause: float = 0.7
-    """Silence after a verse's last word that makes it final."""
-    onward_phonemes: int = 12
-    """Phonemes of what follows that make the verse before it final."""
-    partial_phonemes: int = 12
-    """Phonemes that an incomplete verse needs to count as recited."""
-    fit: float = -1.6
-    """Nats a phoneme, against hearing whatever symbols fit best, below which what was said is not
-    the passage that it resembles most."""
-    foreign: float = 4.0
-    """Seconds of speech that fit nothing until it is said not to be Quran."""
-    temperature: float = 2.0
-    """Nats of score difference per nat of posterior odds."""
 
 
 @dataclass(slots=True)
@@ -116,6 +95,7 @@ class Follower:
         self._history.clear()
         self._done = _Done()
         self._posterior: dict[tuple[int, int], float] = {}  # best seen, by passage key
+        self._posteriors: dict[int, float] = {}  # of the candidate verses, likeliest first
 
     def hear(self, log_probs: Float) -> None:
         """The encoder's next frames."""
@@ -123,19 +103,19 @@ class Follower:
 
     def update(self, partial: Partial, audio_time: float, speech: SpeechState) -> list[Event]:
         """Events decided by the audio up to ``audio_time``."""
-        posteriors = self._posteriors(partial)
+        self._posteriors = self._believed(partial)
         pending = self._pending(partial.best)
-        events = self._candidates(posteriors) if speech.active else []
+        events = self._candidates() if speech.active else []
         if pending:
             key = _key(pending[-1])
-            now = self._grouped(posteriors, pending[-1].verse)
+            now = self._grouped(pending[-1].verse)
             self._posterior[key] = max(self._posterior.get(key, 0.0), now)
         silence = max(partial.pause * self._clock.shift, speech.silence if partial.pause else 0.0)
         while pending and self._is_over(pending, partial, silence):
-            events += self._close(pending, partial.frames, posteriors)
+            events += self._close(pending, partial.frames)
             pending = pending[1:]
         if pending and not partial.entering:
-            events += self._show(pending, posteriors, partial.frames)
+            events += self._show(pending, partial.frames)
         final = any(isinstance(event, Final) for event in events)
         return events + self._judge(pending, partial.frames, audio_time, speech, final)
 
@@ -154,8 +134,11 @@ class Follower:
         since = max(self._known, speech.since)
         if self._foreign or audio_time - since < self._policy.foreign:
             return []
-        if pending and self._fits(self._align(pending[-1], None, frames)):
-            return []  # it may yet be known which verse it is
+        if pending:
+            # Whichever verse it may be, is it one at all?
+            evidence = self._evidence(1.0, self._align(pending[-1], None, frames)[:-1])
+            if self._policy.probability(evidence) >= 0.5:
+                return []  # it may yet be known which verse it is
         self._foreign = True
         return [NotQuran(since=since)]
 
@@ -165,7 +148,7 @@ class Follower:
         frames = self._clock.frames
         events: list[Event] = []
         while pending:
-            events += self._close(pending, frames, {})
+            events += self._close(pending, frames)
             pending = pending[1:]
         events += [self._withdraw(slot, "unclear") for slot in tuple(self._open)]
         self._listed = ()
@@ -174,7 +157,7 @@ class Follower:
 
     # --- what is believed -------------------------------------------------------------------------
 
-    def _posteriors(self, partial: Partial) -> dict[int, float]:
+    def _believed(self, partial: Partial) -> dict[int, float]:
         """Posterior of each candidate verse, likeliest first."""
         if not partial.candidates:
             return {}
@@ -183,9 +166,15 @@ class Follower:
         weights /= weights.sum()
         return dict(zip(verses, weights.tolist(), strict=True))
 
-    def _grouped(self, posteriors: dict[int, float], verse: int) -> float:
+    def _grouped(self, verse: int) -> float:
         """Posterior of a verse's words, wherever they stand."""
-        return min(1.0, sum(posteriors.get(v, 0.0) for v in self._index.identical(verse)))
+        return min(1.0, sum(self._posteriors.get(v, 0.0) for v in self._index.identical(verse)))
+
+    def _evidence(self, posterior: float, words: list[Aligned]) -> Evidence:
+        """What speaks for aligned words."""
+        phonemes = sum(self._finder.phonemes(w.word, w.word) for w in words)
+        fit = sum(w.score for w in words) / phonemes if words else -math.inf
+        return Evidence(posterior, fit, phonemes)
 
     def _pending(self, runs: tuple[Run, ...]) -> list[Passage]:
         """Passages of the path that are not decided yet."""
@@ -220,14 +209,15 @@ class Follower:
             return run >= 0
         return run == partial.settled and passage.last_word < partial.settled_word
 
-    def _close(
-        self, pending: list[Passage], frames: int, posteriors: dict[int, float]
-    ) -> list[Event]:
+    def _close(self, pending: list[Passage], frames: int) -> list[Event]:
         """Makes the first pending passage final, or drops it; either way it is decided."""
         passage, *later = pending
         until = later[0].end if later else frames
         words = self._align(passage, later[0] if later else None, until)
-        counts = self._counts(passage, words, later)
+        posterior = self._posterior.get(_key(passage), self._grouped(passage.verse))
+        probability = self._policy.probability(self._evidence(posterior, words))
+        likely = bool(words) and probability >= self._policy.accept
+        counts = likely and self._counts(passage, later)
         last = passage.stretches[-1]
         end = round(words[-1].end) if words else passage.end
         self._done = _Done(last.entered, passage.verse, end)
@@ -238,14 +228,14 @@ class Follower:
             slot = slot or self._take_slot(strays, passage.verse)
             self._open.remove(slot)
             events += self._tell_words(slot, words)
-            events.append(self._final(slot.number, passage, words, posteriors))
+            events.append(self._final(slot.number, passage, words, probability))
         elif slot is not None:
             events.append(self._withdraw(slot, "unclear"))
         self._posterior = {k: p for k, p in self._posterior.items() if k != _key(passage)}
         return events
 
-    def _counts(self, passage: Passage, words: list[Aligned], later: list[Passage]) -> bool:
-        """Whether a passage is a recited verse, and not a fragment or another sound."""
+    def _counts(self, passage: Passage, later: list[Passage]) -> bool:
+        """Whether a passage, if recited, is a verse, and not an opening or a fragment."""
         if passage.verse == self._index.istiadha:
             return False
         if passage.verse == self._basmala and later and later[0].verse != self._basmala + 1:
@@ -255,34 +245,27 @@ class Follower:
             return False  # the end of the verse just decided, said again
         spoken = self._finder.phonemes(passage.first_word, passage.last_word)
         whole = self._finder.phonemes(opens, self._last_of(passage.verse))
-        if spoken < min(self._policy.partial_phonemes, whole):
-            return False
-        return self._fits(words)
-
-    def _fits(self, words: list[Aligned]) -> bool:
-        """Whether the aligned words are what was said, rather than what it resembles most."""
-        phonemes = sum(self._finder.phonemes(w.word, w.word) for w in words)
-        return sum(w.score for w in words) >= self._policy.fit * phonemes if words else False
+        return spoken >= min(self._policy.partial_phonemes, whole)
 
     def _final(
         self,
         slot: int,
         passage: Passage,
         words: list[Aligned],
-        posteriors: dict[int, float],
+        probability: float,
     ) -> Final:
         index, verse = self._index, passage.verse
         surah, ayah = index.reference(verse)
         opens = int(index.first_word[verse])
         rivals = [v for v in index.identical(verse) if v != verse]
-        mine = posteriors.get(verse, 1.0)
+        mine = self._posteriors.get(verse, 1.0)
         return Final(
             slot=slot,
             surah=surah,
             ayah=ayah,
             start=self._seconds(words[0].start),
             end=self._seconds(words[-1].end),
-            confidence=self._posterior.get(_key(passage), 0.5),
+            confidence=probability,
             words=tuple(
                 WordTime(
                     w.word - opens + 1, self._seconds(w.start), self._seconds(w.end), w.confidence
@@ -292,14 +275,16 @@ class Follower:
             first_word=passage.first_word - opens + 1,
             last_word=passage.last_word - opens + 1,
             ambiguous_with=tuple(
-                VerseRef(*index.reference(v)) for v in rivals if posteriors.get(v, 0.0) >= mine / 2
+                VerseRef(*index.reference(v))
+                for v in rivals
+                if self._posteriors.get(v, 0.0) >= mine / 2
             ),
         )
 
     # --- what is shown ----------------------------------------------------------------------------
 
-    def _candidates(self, posteriors: dict[int, float]) -> list[Event]:
-        top = [(v, p) for v, p in posteriors.items() if p >= _LEAST][:_LISTED]
+    def _candidates(self) -> list[Event]:
+        top = [(v, p) for v, p in self._posteriors.items() if p >= _LEAST][:_LISTED]
         listed = tuple(self._index.reference(v) for v, _ in top)
         if not listed or listed == self._listed:
             return []
@@ -330,12 +315,13 @@ class Follower:
             self._open.append(slot)
         return slot
 
-    def _show(
-        self, pending: list[Passage], posteriors: dict[int, float], frames: int
-    ) -> list[Event]:
+    def _show(self, pending: list[Passage], frames: int) -> list[Event]:
         """Shows the passage being recited, if it is likely enough, and tells its complete words."""
         index, passage = self._index, pending[-1]
-        confidence = self._grouped(posteriors, passage.verse)
+        aligned = self._align(passage, None, frames)
+        # Of the current word there may be no more than the beginning: it says little of the fit.
+        evidence = self._evidence(self._grouped(passage.verse), aligned[:-1] or aligned)
+        confidence = self._policy.probability(evidence)
         spoken = self._finder.phonemes(passage.first_word, passage.last_word)
         slot, strays = self._slot_of(pending, len(pending) - 1)
         events: list[Event] = []
@@ -343,14 +329,12 @@ class Follower:
             likely = confidence >= self._policy.show and spoken >= self._policy.show_phonemes
             if not likely or passage.verse == index.istiadha:
                 return []
-            if not self._fits(self._align(passage, None, frames)):
-                return []
             slot = self._take_slot(strays, passage.verse)
             events += [self._withdraw(stray, "replaced") for stray in strays]
         surah, ayah = index.reference(passage.verse)
         opens, end = index.first_word[passage.verse : passage.verse + 2].tolist()
         current = passage.stretches[-1].last_word
-        others = [(v, p) for v, p in posteriors.items() if v != passage.verse and p >= _LEAST]
+        others = [(v, p) for v, p in self._posteriors.items() if v != passage.verse and p >= _LEAST]
         shown = Provisional(
             slot=slot.number,
             surah=surah,
@@ -364,7 +348,6 @@ class Follower:
             events.append(shown)
             slot.shown = shown
         if current > max(slot.told, passage.first_word - 1) + 1:
-            aligned = self._align(passage, None, frames)
             events += self._tell_words(slot, [w for w in aligned if w.word < current])
         return events
 

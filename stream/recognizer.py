@@ -32,6 +32,7 @@ from .errors import (
 from .events import Candidates, Ended, Event, Provisional
 from .files import decode_file
 from .pipeline import Pipeline
+from .policy import BALANCED, Policy
 from .sources import AudioSource, closing, run_blocking
 
 SlowConsumer = Literal["wait", "skip"]
@@ -52,14 +53,19 @@ class Recognizer:
         self._executor = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="recognizer")
 
     @classmethod
-    def load(cls, hop_ms: int | None = None, model: str | os.PathLike[str] | None = None) -> Self:
+    def load(
+        cls,
+        hop_ms: int | None = None,
+        model: str | os.PathLike[str] | None = None,
+        policy: Policy = BALANCED,
+    ) -> Self:
         """Loads what ships with the packages. No network, no accelerator.
 
         `hop_ms` is the time between decisions, a multiple of the model's own (the default).
-        `model` is the file of another acoustic model. Raises UnsupportedHopError,
-        UnsupportedModelError.
+        `model` is the file of another acoustic model. `policy` says when to speak: `QUICK`,
+        `BALANCED`, `CAREFUL` or one's own. Raises UnsupportedHopError, UnsupportedModelError.
         """
-        return cls(Engine.load(hop_ms, model))
+        return cls(Engine.load(hop_ms, model, policy))
 
     def stream(
         self,

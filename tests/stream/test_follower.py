@@ -10,8 +10,9 @@ from lm import Priors
 from quran_index import QuranIndex
 from stream import Candidates, Event, Final, NotQuran, Provisional, Retracted, Word
 from stream.clock import FrameClock
-from stream.follower import Follower, Policy
+from stream.follower import Follower
 from stream.passages import PassageFinder
+from stream.policy import Policy
 from stream.vad import SpeechState
 from tests.texts import spoken
 

@@ -1,0 +1,67 @@
+"""When to speak: the constants of the follower's decisions, and what a passage's evidence is worth.
+
+A decision is a bet: the probability that a passage is what was recited is estimated from its
+evidence, and an application says what probability it wants before it is told.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+_CERTAIN = 30.0  # log odds beyond which nothing changes
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What speaks for a passage.
+
+    ``posterior``: the decoder's, among all verses, once tempered; ``fit``: nats a phoneme of its
+    best alignment against a free loop over all symbols (0 is perfect); ``phonemes``: how many were
+    said.
+    """
+
+    posterior: float
+    fit: float
+    phonemes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Probabilities, times in seconds, and phoneme counts.
+
+    ``recitation`` is fitted (`bench.calibration`) on a reader that training has not heard, in rooms
+    and behind codecs, and on prose.
+    """
+
+    show: float = 0.6
+    """Probability from which a verse is shown."""
+    accept: float = 0.5
+    """Probability from which a passage that is over is made final."""
+    show_phonemes: int = 6
+    """Phonemes that must have been heard of a verse to show it."""
+    pause: float = 0.7
+    """Silence after a verse's last word that makes it final."""
+    onward_phonemes: int = 12
+    """Phonemes of what follows that make the verse before it final."""
+    partial_phonemes: int = 12
+    """Phonemes that an incomplete verse needs to count as recited."""
+    foreign: float = 4.0
+    """Seconds of speech that fit nothing until it is said not to be Quran."""
+    temperature: float = 2.0
+    """Nats of score difference per nat of posterior odds."""
+    recitation: tuple[float, float, float] = (2.0, 2.0, 0.5)
+    """Log odds that something of the Quran was said at all: their weights of 1, of the fit, and of
+    the log of the phonemes."""
+
+    def probability(self, evidence: Evidence) -> float:
+        """That a passage is what was recited: that it is Quran, and if so, this verse of it."""
+        terms = (1.0, evidence.fit, math.log(max(evidence.phonemes, 1)))
+        odds = sum(w * t for w, t in zip(self.recitation, terms, strict=True))
+        return evidence.posterior / (1 + math.exp(min(max(-odds, -_CERTAIN), _CERTAIN)))
+
+
+BALANCED = Policy()
+QUICK = replace(BALANCED, show=0.4, pause=0.4, onward_phonemes=8)
+CAREFUL = replace(BALANCED, show=0.8, accept=0.8, pause=1.2, onward_phonemes=20)
+"""Presets: sooner and more often wrong, or later and surer, than the default."""
