@@ -1,12 +1,17 @@
-# `make demo` and `make test` set up everything they need, on a bare Debian or Ubuntu with Python 3.11.
+# `make demo`, `make serve` and `make test` set up everything they need, on a bare Debian or Ubuntu
+# with Python 3.11.
 PYTHON := .venv/bin/python
 SAMPLE := examples/al-fatiha.opus
 DOCUMENTED := stream stream.subtitles quran_index lm decoders acoustic
 
-.PHONY: demo test lint docs
+.PHONY: demo serve test lint docs
 demo:
 	tools/setup.sh
 	$(PYTHON) -m stream.replay --speed realtime $(SAMPLE)
+
+serve:
+	tools/setup.sh serve
+	$(PYTHON) -m stream.serve
 
 test: lint
 	$(PYTHON) -m pytest

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Prepares .venv on Debian or Ubuntu: `tools/setup.sh` to run Tasmi, `tools/setup.sh dev` to test it.
+# Prepares .venv on Debian or Ubuntu: `tools/setup.sh` to run Tasmi, `tools/setup.sh EXTRA`
+# to serve, document or (dev) test it.
 # Debian packages that are missing are installed where that is permitted (root or sudo).
 set -euo pipefail
 cd "$(dirname "$0")/.."
