@@ -47,10 +47,13 @@ _TRANSIENT = (Candidates, Provisional)
 class Recognizer:
     """Models, text and search, loaded once. Immutable: share it between streams, tasks, threads."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, executor: ThreadPoolExecutor | None = None) -> None:
+        """`executor` does the streams' computing; by default one of the recogniser's own."""
         self.engine = engine
         # Sized to the cores: more threads than that would only make each stream's hops slower.
-        self._executor = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="recognizer")
+        self._executor = executor or ThreadPoolExecutor(
+            os.cpu_count(), thread_name_prefix="recognizer"
+        )
 
     @classmethod
     def load(

@@ -9,9 +9,6 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from ..engine import Engine
-from ..recognizer import Recognizer
-
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -41,7 +38,7 @@ class Load:
         return delays[int(_SHARE * (len(delays) - 1))] if delays else 0.0
 
 
-class _ObservedExecutor(ThreadPoolExecutor):
+class ObservedExecutor(ThreadPoolExecutor):
     """Tells of every piece of work how long it took, waiting included, and how long it ran."""
 
     def __init__(self, observe: Observer) -> None:
@@ -60,11 +57,3 @@ class _ObservedExecutor(ThreadPoolExecutor):
                 self._observe(ended - asked, ended - began)
 
         return super().submit(work)
-
-
-class ObservedRecognizer(Recognizer):
-    """A recogniser that tells `observe` the delay and the computing time of each hop."""
-
-    def __init__(self, engine: Engine, observe: Observer) -> None:
-        super().__init__(engine)
-        self._executor = _ObservedExecutor(observe)

@@ -11,12 +11,12 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ..audio import SAMPLE_RATE
 from ..engine import Engine
-from ..recognizer import RecognitionStream
+from ..recognizer import RecognitionStream, Recognizer
 from .admission import Admission
 from .audio import AudioFormat, AudioInput, Pace
 from .connection import Connection
 from .limits import CloseCode, ConnectionEndedError, Ending, Limits, SlowReaderError
-from .load import Load, ObservedRecognizer
+from .load import Load, ObservedExecutor
 from .metrics import Metrics
 from .session import Dialect, Session
 
@@ -47,7 +47,7 @@ class Service:
         self.metrics = Metrics()
         self.load = Load()
         self.admission = Admission(limits, self.load, self.hop, self.metrics)
-        self._recognizer = ObservedRecognizer(engine, self._observe)
+        self._recognizer = Recognizer(engine, ObservedExecutor(self._observe))
         self._token = token
         self._origins = frozenset(origins)
 
