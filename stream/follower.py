@@ -142,8 +142,9 @@ class Follower:
         self._foreign = True
         return [NotQuran(since=since)]
 
-    def finish(self, decoding: Decoding, audio_time: float) -> list[Event]:
+    def finish(self, partial: Partial, decoding: Decoding) -> list[Event]:
         """Closes what is open: the audio ended, was flushed, or fell silent for long."""
+        self._posteriors = self._believed(partial)
         pending = self._pending(decoding.runs)
         frames = self._clock.frames
         events: list[Event] = []
@@ -169,6 +170,13 @@ class Follower:
     def _grouped(self, verse: int) -> float:
         """Posterior of a verse's words, wherever they stand."""
         return min(1.0, sum(self._posteriors.get(v, 0.0) for v in self._index.identical(verse)))
+
+    def _best_posterior(self, passage: Passage, later: list[Passage]) -> float:
+        """The most that was ever believed of a passage; what was read on from it speaks for it."""
+        run = passage.stretches[-1].entered
+        verses = [passage.verse, *(p.verse for p in later if p.stretches[0].entered == run)]
+        now = max(self._grouped(verse) for verse in verses)
+        return max(now, self._posterior.get(_key(passage), 0.0))
 
     def _evidence(self, posterior: float, words: list[Aligned]) -> Evidence:
         """What speaks for aligned words."""
@@ -214,8 +222,9 @@ class Follower:
         passage, *later = pending
         until = later[0].end if later else frames
         words = self._align(passage, later[0] if later else None, until)
-        posterior = self._posterior.get(_key(passage), self._grouped(passage.verse))
-        probability = self._policy.probability(self._evidence(posterior, words))
+        probability = self._policy.probability(
+            self._evidence(self._best_posterior(passage, later), words)
+        )
         likely = bool(words) and probability >= self._policy.accept
         counts = likely and self._counts(passage, later)
         last = passage.stretches[-1]

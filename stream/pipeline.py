@@ -194,7 +194,8 @@ class Pipeline:
             if self._voiced
             else Decoding(score=0.0, background=0.0, runs=())
         )
-        self._emit_all(self._follower.finish(decoding, self.now))
+        partial = self._engine.decoder.partial(self._search)
+        self._emit_all(self._follower.finish(partial, decoding))
         self._search = self._engine.decoder.start()
         self._voiced = False
         self._clock.reset()

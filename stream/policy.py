@@ -36,7 +36,7 @@ class Policy:
 
     show: float = 0.6
     """Probability from which a verse is shown."""
-    accept: float = 0.5
+    accept: float = 0.42
     """Probability from which a passage that is over is made final."""
     show_phonemes: int = 6
     """Phonemes that must have been heard of a verse to show it."""

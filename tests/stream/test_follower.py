@@ -69,7 +69,8 @@ class Listener:
             silence = max(0.0, now - speech_frames * SHIFT)
             speech = SpeechState(active=not silence, since=0.0, silence=silence)
             events += follower.update(self.decoder.partial(state), now, speech)
-        return events + follower.finish(self.decoder.finish(state), len(log_probs) * SHIFT)
+        partial, decoding = self.decoder.partial(state), self.decoder.finish(state)
+        return events + follower.finish(partial, decoding)
 
 
 @pytest.fixture(scope="module")
