@@ -171,8 +171,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The three renderings of a verse stay on one side.
         halves[i // 3 % 2].extend(decisions(engine, wave, expected))
     fitting, testing = halves
-    report("as shipped", engine.policy, testing)
-    bins = report("fitted", replace(engine.policy, recitation=fit(fitting)), testing)
+    bins = report("as shipped", engine.policy, testing)
+    report("fitted", replace(engine.policy, recitation=fit(fitting)), testing)
     if args.picture:
         picture(bins).savefig(args.picture, dpi=120)
     return 0
