@@ -34,7 +34,7 @@ class Policy:
     and behind codecs, and on prose.
     """
 
-    show: float = 0.6
+    show: float = 0.5
     """Probability from which a verse is shown."""
     accept: float = 0.42
     """Probability from which a passage that is over is made final."""

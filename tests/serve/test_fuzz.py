@@ -253,7 +253,8 @@ async def test_ten_thousand_malformed_clients(serving, recitation, caplog):
         await asyncio.sleep(2.5)  # a connection's last timer
         gc.collect()
         kept = (Connection, Session, RecognitionStream, BoundedProtocol)
-        assert not [thing for thing in gc.get_objects() if isinstance(thing, kept)]
+        # `isinstance` would wake proxies that other libraries keep.
+        assert not [thing for thing in gc.get_objects() if issubclass(type(thing), kept)]
     assert len(os.listdir("/proc/self/fd")) <= files
     assert not failures
     assert not caplog.records

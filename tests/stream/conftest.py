@@ -139,7 +139,7 @@ class BeepFollower:
             )
         ]
 
-    def finish(self, decoding: Decoding, audio_time: float) -> list[Event]:
+    def finish(self, partial: Partial, decoding: Decoding) -> list[Event]:
         self._word = -1
         return [final for run in decoding.runs for final in self._finals(run)]
 
