@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         type=int,
         default=limits.streams,
         metavar="N",
-        help="streams at once; more are refused (%(default)s: 16 per core)",
+        help="streams at once; more are refused (%(default)s: 12 per core)",
     )
     parser.add_argument(
         "--ahead",

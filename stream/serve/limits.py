@@ -62,7 +62,7 @@ class SlowReaderError(StreamError):
 class Limits:
     """Bounds on every connection, and on all of them together. Times in seconds."""
 
-    streams: int = field(default_factory=lambda: 16 * (os.cpu_count() or 1))
+    streams: int = field(default_factory=lambda: 12 * (os.cpu_count() or 1))
     """Streams open at once."""
     lag: float = 0.5
     """Share of a hop that recognition may be late before new streams are refused."""
