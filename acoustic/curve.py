@@ -18,8 +18,12 @@ def curve(log: Path) -> Figure:
     rows: list[dict[str, float]] = []
     for line in log.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
-        while rows and rows[-1]["step"] >= row["step"] and not rows[-1].keys() ^ row.keys():
-            rows.pop()
+        # A loss and an error rate may stand at one step; of either there is one.
+        rows = [
+            r
+            for r in rows
+            if r["step"] < row["step"] or (r["step"] == row["step"] and r.keys() != row.keys())
+        ]
         rows.append(row)
     losses = [(row["hours"], row["loss"]) for row in rows if "loss" in row]
     hours = {row["step"]: row["hours"] for row in rows if "hours" in row}
