@@ -30,9 +30,9 @@ class Evidence:
 class Policy:
     """Probabilities, times in seconds, and phoneme counts.
 
-    ``recitation`` was set by hand and checked (`bench.calibration`) on a reader that training has not
-    heard, in rooms and behind codecs, and on prose. Those data separate, so that a fit to them is
-    nearly a step, which would silence recordings worse than they are.
+    ``recitation`` was set by hand and checked (`bench.calibration`) on a reader that training has
+    not heard, in rooms and behind codecs, and on prose. Those data separate, so that a fit to them
+    is nearly a step, which would silence recordings worse than they are.
     """
 
     show: float = 0.5
