@@ -27,7 +27,7 @@ _WARPS = np.linspace(0.88, 1.5, 32)
 class Augmentation:
     """Probabilities and ranges; ranges are sampled uniformly, tempo in log units."""
 
-    tempo: tuple[float, float] = (0.85, 1.6)
+    tempo: tuple[float, float] = (0.6, 1.6)
     tempo_probability: float = 0.7
     plain_speech: float = 0.35
     """Elongations shortened: readers hold vowels for seconds, people who just read do not."""

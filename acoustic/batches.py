@@ -60,8 +60,7 @@ class Batch(NamedTuple):
 
 def passage(index: QuranIndex, utterance: Utterance) -> tuple[int, int]:
     """First and last word of an utterance."""
-    surah, ayah = utterance.surah, utterance.ayah
-    return index.passage(surah, ayah or 1, ayah or index.ayah_count(surah))
+    return utterance.passage(index)
 
 
 def one_breath(index: QuranIndex, first_word: int, last_word: int) -> list[int]:
@@ -96,11 +95,10 @@ class Sampler:
             seconds = run[0].samples / SAMPLE_RATE
             wanted = rng.uniform(0.3, 1.0) * longest
             while seconds < wanted and rng.random() < 0.6:
-                last = run[-1]
-                following = self._following.get((last.corpus, last.surah, last.ayah + 1))
+                following = self._after(run[-1])
                 if following is None:
                     break
-                run.append(self._utterances[following])
+                run.append(following)
                 pauses.append(self._pause())
                 seconds += run[-1].samples / SAMPLE_RATE
             words = passage(self._index, run[0])[0], passage(self._index, run[-1])[1]
@@ -108,6 +106,14 @@ class Sampler:
             example = Example(tuple(run), tuple(pauses), words, shift)
             if example.seconds <= longest:
                 return example
+
+    def _after(self, utterance: Utterance) -> Utterance | None:
+        """What the reciter says next, if it was recorded; nothing follows a whole surah."""
+        if not utterance.ayah:
+            return None
+        ayah = (utterance.last_ayah or utterance.ayah) + 1
+        at = self._following.get((utterance.corpus, utterance.surah, ayah))
+        return None if at is None else self._utterances[at]
 
     def _pause(self) -> float:
         """Mostly a breath; now and then long enough to learn that noise alone says nothing."""

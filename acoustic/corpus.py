@@ -1,8 +1,9 @@
 """Training corpora: recordings named by JSON-lines lists, decoded once to 16 kHz mono int16.
 
 A list has one JSON object per line (gzip accepted) with ``file`` (or ``repo`` and ``path``, joined)
-relative to the list's own folder or the root given, ``surah``, and either ``ayah`` (one verse) or
-no ``ayah`` (the whole surah); ``start``/``end`` seconds cut a verse out of a longer file;
+relative to the list's own folder or the root given, ``surah``, and ``ayah`` (one verse), ``ayah``
+and ``last_ayah`` (the verses from one to the other, in one recording) or neither (the whole surah);
+``start``/``end`` seconds cut a verse out of a longer file;
 ``reciter`` names the voice. A folder in the everyayah layout (``SSSAAA.mp3``) needs no list.
 
 The corpus is one ``NAME.pcm`` (int16, little endian, concatenated) and one ``NAME.jsonl`` (a row
@@ -55,7 +56,11 @@ Int16 = npt.NDArray[np.int16]
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """One labelled stretch of a corpus: ``ayah`` 0 means the whole surah."""
+    """One labelled stretch of a corpus: a verse, a run of verses, or a whole surah.
+
+    ``ayah`` is the verse, or the first of the run; 0 means the whole surah. ``last_ayah`` is where
+    a run ends; 0 means that it is none.
+    """
 
     corpus: str
     reciter: str
@@ -63,6 +68,16 @@ class Utterance:
     ayah: int
     start: int
     samples: int
+    last_ayah: int = 0
+
+    @property
+    def one_verse(self) -> bool:
+        """Whether it is a single verse."""
+        return self.ayah > 0 and not self.last_ayah
+
+    def passage(self, index: QuranIndex) -> tuple[int, int]:
+        """Its first and last word."""
+        return _passage(index, self.surah, self.ayah, self.last_ayah)
 
 
 def decode(path: Path) -> Int16:
@@ -99,24 +114,30 @@ def read_list(source: Path, root: Path | None = None) -> Iterator[dict[str, Any]
                 except (KeyError, TypeError, ValueError) as error:
                     raise ValueError(
                         f"{source}, line {number}: expected an object with file and surah, and "
-                        f"maybe ayah, start, end, reciter ({error!r})"
+                        f"maybe ayah, last_ayah, start, end, reciter ({error!r})"
                     ) from error
 
 
 def _row(row: dict[str, Any], root: Path) -> dict[str, Any]:
     file = row["file"] if "file" in row else f"{row['repo']}/{row['path']}"
-    numbers: dict[str, Any] = {name: int(row[name]) for name in ("surah", "ayah") if name in row}
+    verses = ("surah", "ayah", "last_ayah")
+    numbers: dict[str, Any] = {name: int(row[name]) for name in verses if name in row}
     times: dict[str, Any] = {name: float(row[name]) for name in ("start", "end") if name in row}
     reciter = str(row.get("reciter", "unknown"))
     if "surah" not in numbers:
         raise KeyError("surah")
+    if "last_ayah" in numbers:
+        first = numbers["ayah"]
+        if not 0 < first <= numbers["last_ayah"]:
+            raise ValueError("last_ayah comes before ayah")
+        if numbers["last_ayah"] == first:
+            del numbers["last_ayah"]
     return {"file": str(root / file), "reciter": reciter, **numbers, **times}
 
 
-def _phonemes(index: QuranIndex, surah: int, ayah: int) -> int:
-    """How many a text has; ``ayah`` 0 means the whole surah. ValueError: there is none such."""
-    last = ayah or index.ayah_count(surah)
-    return len(index.spell(*index.passage(surah, ayah or 1, last)))
+def _passage(index: QuranIndex, surah: int, ayah: int, last_ayah: int) -> tuple[int, int]:
+    """First and last word of a text, as `Utterance` names it. ValueError: there is none such."""
+    return index.passage(surah, ayah or 1, last_ayah or ayah or index.ayah_count(surah))
 
 
 def _cut(row: dict[str, Any], audio: Int16) -> Int16:
@@ -156,7 +177,13 @@ def build(rows: list[dict[str, Any]], out: Path, index: QuranIndex) -> Report:
                         continue
                     pcm_file.write(cut.astype("<i2").tobytes())
                     entry = Utterance(
-                        name, row["reciter"], row["surah"], row.get("ayah", 0), offset, len(cut)
+                        name,
+                        row["reciter"],
+                        row["surah"],
+                        row.get("ayah", 0),
+                        offset,
+                        len(cut),
+                        row.get("last_ayah", 0),
                     )
                     lines.write(json.dumps(asdict(entry), ensure_ascii=False) + "\n")
                     offset += len(cut)
@@ -166,10 +193,10 @@ def build(rows: list[dict[str, Any]], out: Path, index: QuranIndex) -> Report:
 
 def _judge(row: dict[str, Any], pcm: Int16 | None, index: QuranIndex) -> Judgement:
     """``pcm`` None: the file could not be read."""
-    surah, ayah = row["surah"], row.get("ayah", 0)
+    surah, ayah, last_ayah = row["surah"], row.get("ayah", 0), row.get("last_ayah", 0)
     measures, reason = None, None
     try:
-        phonemes = _phonemes(index, surah, ayah)
+        phonemes = len(index.spell(*_passage(index, surah, ayah, last_ayah)))
     except ValueError:
         reason = NO_VERSE
     else:
@@ -179,8 +206,8 @@ def _judge(row: dict[str, Any], pcm: Int16 | None, index: QuranIndex) -> Judgeme
             reason = EMPTY
         else:
             measures = Measures.of(pcm, phonemes)
-            reason = measures.rejection(whole_surah=not ayah)
-    return Judgement(row["file"], row["reciter"], surah, ayah, reason, measures)
+            reason = measures.rejection(one_verse=bool(ayah) and not last_ayah)
+    return Judgement(row["file"], row["reciter"], surah, ayah, reason, measures, last_ayah)
 
 
 def load(folder: Path) -> list[Utterance]:

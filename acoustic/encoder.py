@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import onnxruntime
 
 from acoustic.features import SHIFT, FeatureState, log_mel
+from acoustic.model_file import ModelError, ModelFile
+from acoustic.streaming import Float, StreamingEncoder
 
 WEIGHTS = Path(__file__).parent / "weights" / "conformer.onnx"
-CHECKSUM = ".sha256"
-"""Suffix of the file beside a model that says what its SHA-256 is."""
 
 _CACHES = ("front0", "front1", "keys", "values", "convolved")
-
-Float = npt.NDArray[np.float32]
-
-
-class ModelError(Exception):
-    """The model file is missing or is not one that this encoder can run."""
 
 
 @dataclass(slots=True)
@@ -36,32 +25,31 @@ class EncoderState:
     filled: int = 0
 
 
-class Encoder:
-    """An immutable acoustic model, shared by every stream.
+class Encoder(StreamingEncoder[EncoderState]):
+    """A model that `acoustic.export` wrote.
 
-    ``hop`` is how many samples it takes at a time, and so how far it looks ahead; ``hops`` are
-    those that it was trained for. Runs on one thread with bit-reproducible results.
+    ``hop`` is also how far it looks ahead; ``hops`` are those that it was trained for. Runs on one
+    thread with bit-reproducible results.
     """
 
-    def __init__(self, model: bytes, hop: int | None = None) -> None:
-        """``model`` is what `acoustic.export` wrote, ``hop`` one of its ``hops``.
+    def __init__(self, file: ModelFile, hop: int | None = None) -> None:
+        """``hop`` is one of its ``hops``; by default the best of them.
 
-        Raises `ModelError` for anything else.
+        ModelError: no such hop, or not what `acoustic.export` wrote.
         """
-        about = _metadata(model)
-        self.symbols: tuple[str, ...] = tuple(about["symbols"])
-        self.sample_rate: int = about["sample_rate"]
-        self.frame_shift: float = about["frame_shift"]
-        self.samples_per_frame = round(self.frame_shift * self.sample_rate)
-        """Audio samples that one row of log-probs stands for."""
-        self.hops = tuple(chunk * self.samples_per_frame for chunk in about["chunks"])
-        self.hop = about["chunk"] * self.samples_per_frame if hop is None else hop
-        if self.hop not in self.hops:
-            raise ModelError(f"a hop of {self.hop} samples: this model takes one of {self.hops}")
-        self._chunk, self._left = self.hop // self.samples_per_frame, int(about["left"])
-        self._session = _session(
-            model,
-            chunk_features=self._chunk * about["frame_features"],
+        about = file.metadata
+        if about is None:
+            raise ModelError("the model carries no Tasmi metadata: export it with acoustic.export")
+        self.symbols = about.symbols
+        self.sample_rate = about.sample_rate
+        self.frame_shift = about.frame_shift
+        self.samples_per_frame = about.samples_per_frame
+        self.hops = about.hops
+        self.emission_delay = about.emission_delay
+        super().__init__(about.chunk * about.samples_per_frame if hop is None else hop)
+        self._chunk, self._left = self.hop // self.samples_per_frame, about.left
+        self._session = file.session(
+            chunk_features=self._chunk * about.frame_features,
             chunk_visible=self._left + self._chunk,
             chunk_frames=self._chunk,
         )
@@ -70,35 +58,15 @@ class Encoder:
     @classmethod
     def load(cls, path: Path | None = None, hop: int | None = None) -> Encoder:
         """The shipped model, or the one at ``path``; raises `ModelError` when it cannot be used."""
-        path = path or WEIGHTS
-        try:
-            model = path.read_bytes()
-        except OSError as error:
-            raise ModelError(
-                f"no acoustic model at {path}: reinstall Tasmi, or name another"
-            ) from error
-        checksum = path.with_suffix(CHECKSUM)
-        if checksum.exists() and checksum.read_text().split()[0] != sha256(model):
-            raise ModelError(f"{path} is damaged: reinstall Tasmi")
-        return cls(model, hop)
+        return cls(ModelFile.open(path or WEIGHTS), hop)
 
     def start(self) -> EncoderState:
-        """A fresh stream."""
         return EncoderState({name: np.zeros(self._shapes[name], np.float32) for name in _CACHES})
 
-    def step(self, state: EncoderState, samples: Float) -> Float:
-        """Log-probs [chunk, symbols] of the next ``hop`` samples (float32 in [-1, 1])."""
-        if len(samples) != self.hop:
-            raise ValueError(f"a step takes {self.hop} samples, not {len(samples)}")
+    def _step(self, state: EncoderState, samples: Float) -> Float:
         return self._run(state, log_mel(samples, state.features), self._chunk)
 
-    def flush(self, state: EncoderState, samples: Float) -> Float:
-        """Log-probs [frames, symbols] of a last stretch shorter than a hop.
-
-        Frames cover whole multiples of ``samples_per_frame``; a remainder is padded with zeros.
-        """
-        if len(samples) >= self.hop:
-            raise ValueError(f"flush takes less than a hop of {self.hop} samples")
+    def _flush(self, state: EncoderState, samples: Float) -> Float:
         frames = -(-len(samples) // self.samples_per_frame)
         if not frames:
             return np.zeros((0, len(self.symbols)), np.float32)
@@ -109,13 +77,6 @@ class Encoder:
         features[: len(heard)] = heard
         return self._run(state, features, frames)[:frames]
 
-    def encode(self, samples: Float) -> Float:
-        """Log-probs [frames, symbols] of a whole recording, as a fresh stream hears it."""
-        state = self.start()
-        whole = len(samples) // self.hop * self.hop
-        steps = [self.step(state, hop) for hop in samples[:whole].reshape(-1, self.hop)]
-        return np.concatenate([*steps, self.flush(state, samples[whole:])])
-
     def _run(self, state: EncoderState, features: Float, frames: int) -> Float:
         visible = np.zeros(self._left + self._chunk, bool)
         visible[self._left - state.filled : self._left + frames] = True
@@ -124,29 +85,3 @@ class Encoder:
         state.caches = dict(zip(_CACHES, caches, strict=True))
         state.filled = min(self._left, state.filled + self._chunk)
         return np.asarray(log_probs[0], np.float32)
-
-
-def sha256(model: bytes) -> str:
-    """Fingerprint of a model file's content, in hexadecimal."""
-    return hashlib.sha256(model).hexdigest()
-
-
-def _session(model: bytes, **dimensions: int) -> onnxruntime.InferenceSession:
-    """A session of one thread with the named dimensions fixed."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    for name, size in dimensions.items():
-        options.add_free_dimension_override_by_name(name, size)
-    try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's exceptions share no base of their own
-        raise ModelError(f"not a readable ONNX model: {error}") from error
-
-
-def _metadata(model: bytes) -> dict[str, Any]:
-    properties = _session(model).get_modelmeta().custom_metadata_map
-    if "tasmi" not in properties:
-        raise ModelError("the model carries no Tasmi metadata: export it with acoustic.export")
-    about: dict[str, Any] = json.loads(properties["tasmi"])
-    return about

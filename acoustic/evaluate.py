@@ -80,7 +80,7 @@ class HeldOut:
     def load(
         cls, folder: Path, index: QuranIndex, count: int = 60, longest: float = 20.0
     ) -> HeldOut:
-        """A fixed random choice of ``count`` verses of at most ``longest`` seconds."""
+        """A fixed random choice of ``count`` verses, or runs, of at most ``longest`` seconds."""
         usable = [
             u for u in corpus.load(folder) if u.ayah and u.samples <= longest * corpus.SAMPLE_RATE
         ]

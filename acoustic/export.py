@@ -1,10 +1,11 @@
 """Export a trained network to ONNX: one chunk in, its log-probs and the next caches out.
 
-``python -m acoustic.export --weights RUN/final.pt --out acoustic/weights/conformer.onnx``
+``python -m acoustic.export --weights RUN/final.pt --delay SECONDS --out conformer.onnx``
 
 Batch normalisation is folded into the weights before it. The caches have fixed shapes; the length
 of a chunk, which is the look-ahead, is left to the loader, who fixes it too: one file serves every
-look-ahead. What the runtime must know (symbols, look-aheads, frame shift) is in its metadata.
+look-ahead. What the runtime must know (symbols, look-aheads, frame shift, and the emission delay,
+which `acoustic.delay` measures) is in its metadata.
 Weights of matrix products are 8-bit unless ``--float``.
 """
 
@@ -14,8 +15,9 @@ import argparse
 import json
 import tempfile
 import warnings
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import onnx
 import torch
@@ -23,7 +25,6 @@ import torch.nn.functional as F
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import Tensor, nn
 
-from acoustic.encoder import CHECKSUM, sha256
 from acoustic.features import BANDS, SAMPLE_RATE
 from acoustic.model import (
     CHUNKS,
@@ -36,6 +37,7 @@ from acoustic.model import (
     Convolution,
     ModelConfig,
 )
+from acoustic.model_file import CHECKSUM, PROPERTY, Metadata, sha256
 from quran_index import QuranIndex
 
 INPUTS = ("features", "visible", "front0", "front1", "keys", "values", "convolved")
@@ -166,21 +168,29 @@ def example_inputs(config: ModelConfig) -> tuple[Tensor, ...]:
     )
 
 
-def metadata(config: ModelConfig, symbols: tuple[str, ...]) -> dict[str, Any]:
+def metadata(config: ModelConfig, symbols: tuple[str, ...], emission_delay: float) -> Metadata:
     """What the loader reads instead of assuming."""
-    return {
-        "symbols": symbols,
-        "sample_rate": SAMPLE_RATE,
-        "frame_shift": FRAME_SHIFT,
-        "frame_features": SUBSAMPLING,
-        "chunk": config.chunk,
-        "chunks": CHUNKS,
-        "left": config.left,
-    }
+    return Metadata(
+        symbols=symbols,
+        sample_rate=SAMPLE_RATE,
+        frame_shift=FRAME_SHIFT,
+        frame_features=SUBSAMPLING,
+        chunk=config.chunk,
+        chunks=CHUNKS,
+        left=config.left,
+        emission_delay=emission_delay,
+    )
 
 
-def export(model: ConformerCTC, symbols: tuple[str, ...], path: Path, *, quantise: bool) -> None:
-    """Write ``model`` to ``path``."""
+def export(
+    model: ConformerCTC,
+    symbols: tuple[str, ...],
+    path: Path,
+    *,
+    quantise: bool,
+    emission_delay: float = 0.0,
+) -> None:
+    """Write ``model`` to ``path``; ``emission_delay`` is as in `Metadata`."""
     assert STRIDES == (2, 3)
     streaming = StreamingConformer(model.float().eval())
     with tempfile.TemporaryDirectory() as folder:
@@ -210,13 +220,12 @@ def export(model: ConformerCTC, symbols: tuple[str, ...], path: Path, *, quantis
                 op_types_to_quantize=["MatMul"],
             )
         proto = onnx.load(str(graph))
-    onnx.helper.set_model_props(
-        proto, {"tasmi": json.dumps(metadata(model.config, symbols), ensure_ascii=False)}
-    )
+    about = metadata(model.config, symbols, emission_delay)
+    said = json.dumps(asdict(about), ensure_ascii=False)
+    onnx.helper.set_model_props(proto, {PROPERTY: said})
     path.parent.mkdir(parents=True, exist_ok=True)
-    exported = proto.SerializeToString()
-    path.write_bytes(exported)
-    path.with_suffix(CHECKSUM).write_text(f"{sha256(exported)}  {path.name}\n")
+    path.write_bytes(proto.SerializeToString())
+    path.with_suffix(CHECKSUM).write_text(f"{sha256(path)}  {path.name}\n")
 
 
 def load_average(path: Path) -> ConformerCTC:
@@ -231,10 +240,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, prog="acoustic.export")
     parser.add_argument("--weights", type=Path, required=True, help="a training's final.pt")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument(
+        "--delay", type=float, required=True, help="seconds, as acoustic.delay measures them"
+    )
     parser.add_argument("--float", action="store_true", help="32-bit weights")
     args = parser.parse_args()
     symbols = QuranIndex.load().symbols
-    export(load_average(args.weights), symbols, args.out, quantise=not args.float)
+    export(
+        load_average(args.weights),
+        symbols,
+        args.out,
+        quantise=not args.float,
+        emission_delay=args.delay,
+    )
     print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB")
 
 

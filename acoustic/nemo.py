@@ -16,15 +16,14 @@ of which only the hop's frames are kept. What a hop gives is therefore `RIGHT` s
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import onnxruntime
 
-from acoustic.encoder import ModelError
+from acoustic.model_file import ModelError, ModelFile
 from acoustic.nemo_features import BANDS, SAMPLE_RATE, log_mel
 from acoustic.pieces import Units, Vocabulary
+from acoustic.streaming import Float, StreamingEncoder
 from quran_index import QuranIndex
 
 FRAME = 1280
@@ -42,8 +41,6 @@ _SUPPORTED = (
     f"output {' or '.join(_OUTPUTS)} [1, frames, pieces + 1]"
 )
 
-Float = npt.NDArray[np.float32]
-
 
 @dataclass(slots=True)
 class NemoState:
@@ -54,10 +51,11 @@ class NemoState:
     given: int = 0
 
 
-class NemoEncoder:
-    """An immutable acoustic model, shared by every stream; see `acoustic.Encoder`.
+class NemoEncoder(StreamingEncoder[NemoState]):
+    """A model of NeMo's. What a step gives was heard up to `RIGHT` frames ago.
 
-    ``symbols`` and ``graph`` are its units: the blank and its pieces, and the Quran in them.
+    The first step of a stream so gives fewer frames than the others. ``symbols`` and ``graph`` are
+    its units: the blank and its pieces, and the Quran in them.
     """
 
     sample_rate = SAMPLE_RATE
@@ -65,23 +63,15 @@ class NemoEncoder:
     frame_shift = FRAME / SAMPLE_RATE
     hops = HOPS
 
-    def __init__(
-        self,
-        session: onnxruntime.InferenceSession,
-        folder: Path,
-        index: QuranIndex,
-        hop: int | None = None,
-    ) -> None:
-        """``folder`` holds the vocabulary (see `acoustic.pieces`), ``hop`` is one of ``hops``.
+    def __init__(self, file: ModelFile, index: QuranIndex, hop: int | None = None) -> None:
+        """The vocabulary (see `acoustic.pieces`) is beside the file, ``hop`` is one of ``hops``.
 
-        ModelError: not such a model, or not its vocabulary.
+        ModelError: no such hop, not such a model, or not its vocabulary.
         """
-        self.hop = DEFAULT_HOP if hop is None else hop
-        if self.hop not in HOPS:
-            raise ModelError(f"a hop of {self.hop} samples: this model takes one of {HOPS}")
-        self._session = session
-        self._features, self._output = _contract(session)
-        vocabulary = Vocabulary.read(folder)
+        super().__init__(DEFAULT_HOP if hop is None else hop)
+        self._session = file.session()
+        self._features, self._output = _contract(self._session)
+        vocabulary = Vocabulary.read(file.path.parent)
         self._check(len(vocabulary.pieces) + 1)
         units = Units.of(vocabulary, index)
         self.symbols, self.graph = units.symbols, units.graph
@@ -89,36 +79,16 @@ class NemoEncoder:
         self._silent = np.array([*units.silent, len(vocabulary.pieces)])
 
     def start(self) -> NemoState:
-        """A fresh stream."""
         return NemoState()
 
-    def step(self, state: NemoState, samples: Float) -> Float:
-        """Takes ``hop`` samples; log-probs [frames, symbols] of what was heard up to `RIGHT` ago.
-
-        The first step of a stream so gives fewer frames than the others.
-        """
-        if len(samples) != self.hop:
-            raise ValueError(f"a step takes {self.hop} samples, not {len(samples)}")
+    def _step(self, state: NemoState, samples: Float) -> Float:
         state.audio = np.append(state.audio, samples)
         return self._hear(state, state.first + len(state.audio) // FRAME - RIGHT)
 
-    def flush(self, state: NemoState, samples: Float) -> Float:
-        """Log-probs [frames, symbols] of all that was not given yet, the last samples included.
-
-        A frame that is not full is padded with zeros.
-        """
-        if len(samples) >= self.hop:
-            raise ValueError(f"flush takes less than a hop of {self.hop} samples")
+    def _flush(self, state: NemoState, samples: Float) -> Float:
         state.audio = np.append(state.audio, samples)
         state.audio = np.pad(state.audio, (0, -len(state.audio) % FRAME))
         return self._hear(state, state.first + len(state.audio) // FRAME)
-
-    def encode(self, samples: Float) -> Float:
-        """Log-probs [frames, symbols] of a whole recording, as a fresh stream hears it."""
-        state = self.start()
-        whole = len(samples) // self.hop * self.hop
-        steps = [self.step(state, hop) for hop in samples[:whole].reshape(-1, self.hop)]
-        return np.concatenate([*steps, self.flush(state, samples[whole:])])
 
     def _hear(self, state: NemoState, until: int) -> Float:
         """The frames up to ``until``; afterwards only what later ones need is remembered."""
@@ -156,19 +126,6 @@ class NemoEncoder:
                 f"the model gives {len(outputs)} frames for {frames * FRAME} samples; "
                 f"only models of {FRAME * 1000 // SAMPLE_RATE} ms a frame are supported"
             )
-
-
-def open_session(path: Path) -> onnxruntime.InferenceSession:
-    """A session of one thread. ModelError: no such file, or no ONNX model."""
-    if not path.is_file():
-        raise ModelError(f"no acoustic model at {path}: name an ONNX file")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's exceptions share no base of their own
-        raise ModelError(f"not a readable ONNX model: {error}") from error
 
 
 def _contract(session: onnxruntime.InferenceSession) -> tuple[bool, str]:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from acoustic.encoder import ModelError
+from acoustic.model_file import ModelError
 from quran_index import QuranIndex
 from quran_index.graph import Graph, Spellings
 from quran_index.imlai import vowelled

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 SAMPLE_RATE = 16_000
 MIN_SECONDS, MAX_SECONDS = 0.6, 600.0
-"""Of one verse; a whole surah may be longer."""
+"""Of one verse; several in a row may be longer."""
 LEAST_LEVEL = -60.0
 """dB of full scale; below is silence, not recitation."""
 MOST_CLIPPED = 0.01
@@ -77,9 +77,9 @@ class Measures:
             rate=phonemes / max(sounding, 1 / SAMPLE_RATE),
         )
 
-    def rejection(self, *, whole_surah: bool) -> str | None:
+    def rejection(self, *, one_verse: bool) -> str | None:
         """Why the audio is not fit, if it is not; the plainest reason where there are several."""
-        if self.seconds < MIN_SECONDS or (self.seconds > MAX_SECONDS and not whole_surah):
+        if self.seconds < MIN_SECONDS or (self.seconds > MAX_SECONDS and one_verse):
             return DURATION
         if self.level < LEAST_LEVEL:
             return SILENCE
@@ -107,7 +107,10 @@ def _decibels(pcm: Int16) -> npt.NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """One stretch of audio: ``reason`` says why it was dropped, None that it was kept."""
+    """One stretch of audio: ``reason`` says why it was dropped, None that it was kept.
+
+    ``ayah`` and ``last_ayah`` are those of `acoustic.corpus.Utterance`.
+    """
 
     file: str
     reciter: str
@@ -116,6 +119,7 @@ class Judgement:
     reason: str | None
     measures: Measures | None
     """None: there was nothing to measure."""
+    last_ayah: int = 0
 
 
 @dataclass

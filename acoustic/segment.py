@@ -1,9 +1,9 @@
-"""Cut whole-surah recordings into verses with a first model.
+"""Cut recordings of several verses into these with a first model.
 
-``python -m acoustic.segment --data CORPUS --out CORPUS`` decodes each recording of a whole surah
-(an utterance without an ayah) with the closed-world decoder, keeps the verses of that surah that
-were read from their first to their last word, and whose phonemes align well, and writes them as a
-corpus of single verses. What a reciter says before (isti'adha, basmala) or between the verses needs
+``python -m acoustic.segment --data CORPUS --out CORPUS`` decodes each recording of a run of verses
+or a whole surah with the closed-world decoder, keeps those of its verses that were read from their
+first to their last word, and whose phonemes align well, and writes them as a corpus of single
+verses. What a reciter says before (isti'adha, basmala) or between the verses needs
 no label, and recordings of another reading, or under a wrong name, do not align and drop out.
 """
 
@@ -45,35 +45,40 @@ def whole_verses(
 
 
 def segment(source: Path, out: Path, encoder: Encoder, index: QuranIndex) -> Counter[str]:
-    """Write the corpus ``out`` from the surahs in ``source``; counts kept and dropped verses."""
+    """Write the corpus ``out`` from the recordings of several verses in ``source``.
+
+    Counts verses kept and dropped, and runs of words that are not of the recording's text.
+    """
     decoder = BeamDecoder(index.graph, Priors.load())
     samples, counts = Samples(), Counter[str]()
     out.mkdir(parents=True, exist_ok=True)
-    surahs = [u for u in load(source) if not u.ayah]
-    for path in sorted({u.corpus for u in surahs}):
+    several = [u for u in load(source) if not u.one_verse]
+    for path in sorted({u.corpus for u in several}):
         name = Path(path).name
         offset = 0
         with (
             open(out / f"{name}.pcm", "wb") as pcm,
             open(out / f"{name}.jsonl", "w", encoding="utf-8") as lines,
         ):
-            for utterance in (u for u in surahs if u.corpus == path):
+            for utterance in (u for u in several if u.corpus == path):
+                first_word, last_word = utterance.passage(index)
                 audio = samples(utterance)
                 heard = encoder.encode(audio.astype(np.float32) / 32768.0)
                 state = decoder.start()
                 decoder.advance(state, heard)
                 for run in decoder.finish(state).runs:
-                    if index.reference(int(index.verse_of_word[run.first_word]))[0] != (
-                        utterance.surah
-                    ):
+                    if run.last_word < first_word or last_word < run.first_word:
                         counts["another text"] += 1
                         continue
                     frames = heard[run.start_frame : run.end_frame]
                     words = align(
                         frames, index.graph, run.first_word, run.last_word, encoder.frame_shift
                     )
-                    begin = run.start_frame * encoder.frame_shift
+                    begin = run.start_frame * encoder.frame_shift - encoder.emission_delay
                     for verse, start, end, confidence in whole_verses(index, run, words):
+                        if not first_word <= index.first_word[verse] <= last_word:
+                            counts["another text"] += 1
+                            continue
                         if confidence < MIN_CONFIDENCE:
                             counts["poor match"] += 1
                             continue
@@ -94,7 +99,7 @@ def segment(source: Path, out: Path, encoder: Encoder, index: QuranIndex) -> Cou
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, prog="acoustic.segment")
-    parser.add_argument("--data", type=Path, required=True, help="corpus of whole surahs")
+    parser.add_argument("--data", type=Path, required=True, help="corpus of several verses each")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     print(dict(segment(args.data, args.out, Encoder.load(), QuranIndex.load())), file=sys.stderr)

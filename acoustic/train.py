@@ -2,9 +2,10 @@
 
 The same code runs on one GPU and on CPU processes that average their gradients over gloo
 (``--processes 2``; one thread each is faster than two threads in one process). The learning rate
-follows the time budget, and training resumes from the last checkpoint in ``--out``. At the end the
-exponential moving average of the weights is left in ``--out`` as ``final.pt``, in half precision:
-it is what is exported, and what ``--init`` starts another training from.
+follows the time budget, and training resumes from the last checkpoint in ``--out``. SIGTERM and
+Ctrl-C end it after the present step, with a checkpoint. At the end the exponential moving average
+of the weights is left in ``--out`` as ``final.pt``, in half precision: it is what is exported, and
+what ``--init`` starts another training from.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import json
 import os
 import time
 from dataclasses import asdict, dataclass
+from enum import IntEnum
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +31,8 @@ from acoustic.batches import Batch, Collator, Example, Sampler
 from acoustic.encoder import WEIGHTS
 from acoustic.evaluate import HeldOut
 from acoustic.model import CHUNKS, ConformerCTC, ModelConfig
+from acoustic.processes import share_work
+from acoustic.stopping import StopSignals
 from decoders.align import pronunciation
 from quran_index import QuranIndex
 from quran_index.graph import Graph
@@ -40,6 +45,8 @@ _ALL = 1024  # frames, more than any example has: the network that sees everythi
 LOOK_AHEADS = (*CHUNKS, _ALL)
 LOOK_AHEAD_SHARES = (0.06, 0.1, 0.6, 0.12, 0.12)
 LOG_STEPS, SAVE_SECONDS, EVALUATE_SECONDS = 50, 240.0, 600.0
+STOP_SECONDS = 90.0
+"""How long processes that are to stop may take for what they are at: a measurement, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,12 +231,21 @@ class Trainer:
         return loss.item()
 
 
-def _all_done(fraction: float) -> bool:
-    """Whether any process has run out of time: all stop together."""
-    done = torch.tensor(float(fraction >= 1.0))
+class _End(IntEnum):
+    """How training ended; the later ones take precedence."""
+
+    NOT_YET, STOPPED, FINISHED = range(3)
+
+
+def _agreed_end(trainer: Trainer, stop: StopSignals) -> _End:
+    """What any process has come to: all end together."""
+    mine = _End.STOPPED if stop.asked else _End.NOT_YET
+    if trainer.fraction >= 1.0:
+        mine = _End.FINISHED
+    end = torch.tensor(int(mine))
     if dist.is_initialized():
-        dist.all_reduce(done, op=dist.ReduceOp.MAX)
-    return bool(done)
+        dist.all_reduce(end, op=dist.ReduceOp.MAX)
+    return _End(int(end))
 
 
 class _Log:
@@ -273,8 +289,11 @@ def train(
     init: Path | None = None,
     rank: int = 0,
     world: int = 1,
-) -> None:
-    """One process's share of training; rank 0 logs, evaluates and saves."""
+) -> bool:
+    """One process's share of training; rank 0 logs, evaluates and saves.
+
+    Whether it came to its end: False if any process was asked to stop (`StopSignals`) before.
+    """
     torch.set_num_threads(1)
     if world > 1:
         dist.init_process_group("gloo", rank=rank, world_size=world)
@@ -294,25 +313,28 @@ def train(
         if init is not None and not trainer.step:
             log.evaluate()  # what there is to lose
     pending: list[list[Example]] = []
-    while not _all_done(trainer.fraction):
-        first = init is None and trainer.fraction < recipe.first_fraction
-        settings = None if first else Augmentation()
-        if not pending:
-            longest = recipe.longest_first if first else recipe.longest
-            pending = list(sampler.batches(longest, recipe.batch_seconds, settings))
-        batch = collate(pending.pop(), settings)
-        loss = trainer.update(
-            batch, int(rng.choice(LOOK_AHEADS, p=LOOK_AHEAD_SHARES)), align=not first
-        )
+    with StopSignals() as stop:
+        while (end := _agreed_end(trainer, stop)) is _End.NOT_YET:
+            first = init is None and trainer.fraction < recipe.first_fraction
+            settings = None if first else Augmentation()
+            if not pending:
+                longest = recipe.longest_first if first else recipe.longest
+                pending = list(sampler.batches(longest, recipe.batch_seconds, settings))
+            batch = collate(pending.pop(), settings)
+            loss = trainer.update(
+                batch, int(rng.choice(LOOK_AHEADS, p=LOOK_AHEAD_SHARES)), align=not first
+            )
+            if log is not None:
+                log.after_step(loss)
         if log is not None:
-            log.after_step(loss)
-    if log is not None:
-        trainer.save()
-        trainer.save_average(out / "final.pt")
-        log.evaluate()
-    if world > 1:
-        dist.barrier()
-        dist.destroy_process_group()
+            trainer.save()
+            if end is _End.FINISHED:
+                trainer.save_average(out / "final.pt")
+                log.evaluate()
+        if world > 1:
+            dist.barrier()
+            dist.destroy_process_group()
+    return end is _End.FINISHED
 
 
 def main() -> None:
@@ -334,34 +356,16 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     recipe = Recipe(minutes=args.minutes)
     shape = {"width": args.width, "layers": args.layers}
+    share = partial(train, args.data, args.held_out, args.out, recipe, shape, args.init)
     if args.processes == 1:
-        train(args.data, args.held_out, args.out, recipe, shape, args.init)
-        return
-    os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
-    os.environ.setdefault("MASTER_PORT", "29517")
-    os.environ["OMP_NUM_THREADS"] = "1"
-    workers = [
-        torch.multiprocessing.get_context("spawn").Process(
-            target=train,
-            args=(
-                args.data,
-                args.held_out,
-                args.out,
-                recipe,
-                shape,
-                args.init,
-                rank,
-                args.processes,
-            ),
-        )
-        for rank in range(args.processes)
-    ]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    if any(worker.exitcode for worker in workers):
-        raise SystemExit("a training process failed; its traceback is above")
+        finished = share(0, 1)
+    else:
+        os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
+        os.environ.setdefault("MASTER_PORT", "29517")
+        os.environ["OMP_NUM_THREADS"] = "1"
+        finished = share_work(share, args.processes, STOP_SECONDS)
+    if not finished:
+        raise SystemExit("stopped: the same command goes on from the checkpoint")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from quran_index import QuranIndex
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "examples" / "al-fatiha.opus"
+LAST = '"last_ayah": 2'
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +105,39 @@ def test_a_manifest_of_an_apps_own_recordings(tmp_path: Path) -> None:
     assert (tmp_path / "corpus" / "report.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_recording_may_hold_a_run_of_verses(tmp_path: Path, index: QuranIndex) -> None:
+    """Judged by the text of the run; a verse or a run that is not there is told."""
+    shutil.copy(SAMPLE, tmp_path)
+    runs = [(1, 7), (2, 2), (1, 8)]
+    rows = [{"file": SAMPLE.name, "surah": 1, "ayah": a, "last_ayah": b} for a, b in runs]
+    rows += [{"file": SAMPLE.name, "surah": 2, "ayah": 281, "last_ayah": 283}]
+    rows[1] |= {"start": 5.5, "end": 9.5}
+    listed = list(read_list(write_list(tmp_path / "list.jsonl", *rows)))
+    report = build(listed, tmp_path / "corpus", index)
+    assert report.dropped() == {"no such verse": 1, "too short for its text": 1}
+    dropped = [(row["ayah"], row["last_ayah"]) for row in report.to_dict()["dropped"]]
+    assert dropped == [(1, 8), (281, 283)]
+    run, verse = load(tmp_path / "corpus")
+    assert (run.ayah, run.last_ayah, run.one_verse) == (1, 7, False)
+    assert run.passage(index) == index.passage(1, 1, 7)
+    assert (verse.ayah, verse.last_ayah, verse.one_verse) == (2, 0, True)
+    assert verse.passage(index) == index.passage(1, 2, 2)
+
+
+def test_a_corpus_without_runs_is_still_read(tmp_path: Path, index: QuranIndex) -> None:
+    common = {"corpus": "x", "reciter": "X", "surah": 1, "start": 0, "samples": 9}
+    write_list(tmp_path / "x.jsonl", common | {"ayah": 0}, common | {"ayah": 3})
+    surah, verse = load(tmp_path)
+    assert (surah.passage(index), surah.one_verse) == (index.passage(1, 1, 7), False)
+    assert (verse.passage(index), verse.one_verse) == (index.passage(1, 3, 3), True)
+
+
 @pytest.mark.parametrize(
-    "line", ['{"file": "a.wav"}', '{"surah": 1}', "[]", "{", '{"file": "a", "surah": "x"}']
+    "line",
+    [
+        *('{"file": "a.wav"}', '{"surah": 1}', "[]", "{", '{"file": "a", "surah": "x"}'),
+        *(f'{{"file": "a", "surah": 1, {run}}}' for run in ('"ayah": 3, "last_ayah": 2', LAST)),
+    ],
 )
 def test_a_line_that_is_no_row_is_named(tmp_path: Path, line: str) -> None:
     manifest = tmp_path / "manifest.jsonl"
@@ -126,13 +158,27 @@ def test_reciters_whose_names_make_one_file_name(tmp_path: Path, index: QuranInd
     assert np.array_equal(Samples()(load(tmp_path)[1]), decode(SAMPLE))
 
 
-def test_a_surah_is_cut_into_its_verses(tmp_path: Path, index: QuranIndex) -> None:
-    row = {"file": str(SAMPLE.resolve()), "reciter": "Y", "surah": 1}
-    assert not build([row], tmp_path / "surahs", index).dropped()
-    counts = segment(tmp_path / "surahs", tmp_path / "verses", Encoder.load(), index)
+def test_several_verses_are_cut(tmp_path: Path, index: QuranIndex) -> None:
+    """A whole surah, and a recording that is said to be of some of its verses only."""
+    common = {"file": str(SAMPLE.resolve()), "surah": 1}
+    rows = [
+        common | {"reciter": "whole"},
+        common | {"reciter": "run", "ayah": 1, "last_ayah": 5},
+        common | {"reciter": "verse", "ayah": 7, "start": 20.0},
+    ]
+    assert not build(rows, tmp_path / "recordings", index).dropped()
+    counts = segment(tmp_path / "recordings", tmp_path / "verses", Encoder.load(), index)
     verses = load(tmp_path / "verses")
-    assert counts["kept"] == len(verses) >= 5
-    ayahs = [verse.ayah for verse in verses]
-    assert ayahs == sorted(set(ayahs))
-    assert set(ayahs) <= set(range(1, 8))
-    assert sum(verse.samples for verse in verses) < 33 * SAMPLE_RATE
+    assert counts["kept"] == len(verses)
+    assert all(verse.one_verse for verse in verses)
+    ayahs = {
+        name: [verse.ayah for verse in verses if verse.reciter == name]
+        for name in ("whole", "run", "verse")
+    }
+    assert len(ayahs["whole"]) >= 5
+    assert ayahs["whole"] == sorted(set(ayahs["whole"]))
+    assert set(ayahs["whole"]) <= set(range(1, 8))
+    assert ayahs["run"] == [ayah for ayah in ayahs["whole"] if ayah <= 5]
+    assert ayahs["verse"] == []
+    assert counts["another text"] >= len(ayahs["whole"]) - len(ayahs["run"]) > 0
+    assert sum(verse.samples for verse in verses) < 2 * 33 * SAMPLE_RATE

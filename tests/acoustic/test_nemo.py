@@ -17,7 +17,8 @@ from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 
 from acoustic import Encoder, ModelError, NemoEncoder, load_model
 from acoustic.encoder import WEIGHTS
-from acoustic.nemo import FRAME, HOPS, LEFT, open_session
+from acoustic.model_file import ModelFile
+from acoustic.nemo import FRAME, HOPS, LEFT
 from acoustic.nemo_features import BANDS, log_mel, mel_filters
 from acoustic.pieces import Vocabulary
 from quran_index import QuranIndex
@@ -262,9 +263,11 @@ def test_overlapping_stretches_give_what_the_whole_gives(recognizer, waveform, v
     audio = audio[: len(audio) // FRAME * FRAME - FRAME // 2]  # the last frame is not full
     assert len(audio) > (LEFT + 30) * FRAME
     padded = np.pad(audio, (0, FRAME // 2))
-    whole = open_session(path).run(
-        None, {"audio_signal": padded[None], "length": np.array([len(padded)])}
-    )[0][0]
+    whole = (
+        ModelFile.open(path)
+        .session()
+        .run(None, {"audio_signal": padded[None], "length": np.array([len(padded)])})[0][0]
+    )
     heard = encoder.encode(audio)
     assert heard.shape == (len(whole), len(encoder.symbols))
     np.testing.assert_allclose(np.logaddexp.reduce(heard, axis=1), 0.0, atol=1e-4)

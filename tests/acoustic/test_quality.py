@@ -24,8 +24,8 @@ def silence(seconds: float) -> Int16:
     return np.zeros(round(seconds * SAMPLE_RATE), np.int16)
 
 
-def rejection(pcm: Int16, phonemes: int, *, whole_surah: bool = False) -> str | None:
-    return Measures.of(pcm, phonemes).rejection(whole_surah=whole_surah)
+def rejection(pcm: Int16, phonemes: int, *, one_verse: bool = True) -> str | None:
+    return Measures.of(pcm, phonemes).rejection(one_verse=one_verse)
 
 
 def test_measures() -> None:
@@ -65,8 +65,8 @@ def test_gates(pcm: Int16, phonemes: int, reason: str | None) -> None:
     assert rejection(pcm, phonemes) == reason
 
 
-def test_a_whole_surah_may_be_long() -> None:
-    assert rejection(tone(601), 2000, whole_surah=True) is None
+def test_several_verses_may_be_long() -> None:
+    assert rejection(tone(601), 2000, one_verse=False) is None
 
 
 def test_recitation_passes_under_its_own_text_only() -> None:
@@ -75,8 +75,8 @@ def test_recitation_passes_under_its_own_text_only() -> None:
     def phonemes(surah: int) -> int:
         return len(index.spell(*index.passage(surah, 1, index.ayah_count(surah))))
 
-    assert rejection(pcm, phonemes(1), whole_surah=True) is None
-    assert rejection(pcm, phonemes(2), whole_surah=True) == "too short for its text"
+    assert rejection(pcm, phonemes(1), one_verse=False) is None
+    assert rejection(pcm, phonemes(2), one_verse=False) == "too short for its text"
 
 
 def test_report(tmp_path: Path) -> None:

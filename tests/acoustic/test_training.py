@@ -1,6 +1,14 @@
 """A tiny training run, end to end: corpus, training, resuming, export, and the runtime encoder."""
 
 import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -91,6 +99,99 @@ def test_a_voice_is_learned_resumed_and_exported(
     labels = index.spell(first_word, end - 1).tolist()
     wave = beeps(labels).astype(np.float32) / 32768.0
     assert Levenshtein.distance(greedy(encoder.encode(wave)), labels) <= 0.3 * len(labels)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float) -> None:
+    latest = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < latest, "it takes too long"
+        time.sleep(0.05)
+
+
+def steps(checkpoint: Path) -> int:
+    return int(torch.load(checkpoint, weights_only=True)["step"])
+
+
+def test_a_training_that_is_asked_to_stop_saves_and_can_go_on(
+    corpus_folder: Path, tmp_path: Path
+) -> None:
+    def recipe(count: int) -> Recipe:
+        return Recipe(steps=count, batch_seconds=8.0, first_fraction=1.0)
+
+    def stop() -> None:
+        wait_for((tmp_path / "log.jsonl").exists, 240)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    stopping = threading.Thread(target=stop)
+    stopping.start()
+    assert not train([corpus_folder], None, tmp_path, recipe(1_000_000), SHAPE)
+    stopping.join()
+    assert signal.getsignal(signal.SIGTERM) == before
+    stopped = steps(tmp_path / "checkpoint.pt")
+    assert stopped >= 50
+    assert not (tmp_path / "final.pt").exists()
+    assert train([corpus_folder], None, tmp_path, recipe(stopped + 2), SHAPE)
+    assert steps(tmp_path / "checkpoint.pt") == stopped + 2
+    assert (tmp_path / "final.pt").exists()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def ancestors(pid: int) -> list[int]:
+    """Of a process that runs; nothing of one that has ended."""
+    found = []
+    while pid > 1:
+        try:
+            status = Path(f"/proc/{pid}/stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return found
+        state, parent = status.rpartition(")")[2].split()[:2]
+        if state == "Z":
+            return found
+        pid = int(parent)
+        found.append(pid)
+    return found
+
+
+def running() -> list[int]:
+    return [int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdecimal()]
+
+
+@pytest.mark.parametrize("how", ["SIGTERM", "Ctrl-C", "SIGKILL"])
+def test_no_process_of_a_training_is_left(corpus_folder: Path, tmp_path: Path, how: str) -> None:
+    arguments = ["--data", str(corpus_folder), "--out", str(tmp_path), "--minutes", "60"]
+    training = subprocess.Popen(
+        [sys.executable, "-m", "acoustic.train", *arguments]
+        + ["--processes", "2", "--width", "32", "--layers", "1"],
+        env=os.environ | {"MASTER_PORT": str(free_port())},
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        log = tmp_path / "log.jsonl"
+        wait_for(lambda: log.exists() or training.poll() is not None, 300)
+        workers = [pid for pid in running() if training.pid in ancestors(pid)]
+        assert len(workers) >= 2
+        if how == "Ctrl-C":
+            os.killpg(training.pid, signal.SIGINT)
+        else:
+            training.send_signal(signal.Signals[how])
+        _, told = training.communicate(timeout=120)
+        if how != "SIGKILL":
+            assert training.returncode == 1
+            assert told.endswith("stopped: the same command goes on from the checkpoint\n")
+        wait_for(lambda: not any(ancestors(pid) for pid in workers), 120)
+        assert steps(tmp_path / "checkpoint.pt") >= 50
+        assert not (tmp_path / "final.pt").exists()
+    finally:
+        if training.poll() is None:
+            os.killpg(training.pid, signal.SIGKILL)
+            training.communicate()
 
 
 def test_labels_follow_the_pauses_that_were_heard(index: QuranIndex) -> None:
