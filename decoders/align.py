@@ -18,6 +18,7 @@ from decoders.path import relative
 from quran_index.graph import ACROSS, Graph
 
 _BLOCK = 256
+_HELD = 7  # frames
 _DEAD = -(2**60)
 _STAY, _OPEN, _BLANK_ENTERED = (
     0,
@@ -30,6 +31,8 @@ _STAY, _OPEN, _BLANK_ENTERED = (
 class WordTime:
     """A word from ``start`` to ``end`` seconds.
 
+    A phoneme is emitted where it begins, so the word's last one is taken to be held until the next
+    word starts, or through seven blank frames at most: that is how verse ends are held on average.
     ``confidence``: its phonemes' mean posterior. ``score``: the log-likelihood ratio to a free loop
     over all symbols, in nats (0 where it was heard perfectly, else negative), from where the word
     starts to where the next one does.
@@ -62,6 +65,7 @@ def align(
     first = np.flatnonzero(np.diff(words, prepend=-1))
     begin = frames[phoneme[first]]
     end = frames[np.append(phoneme[first[1:]], len(frames)) - 1] + 1
+    end = np.minimum(end + _HELD, np.append(begin[1:], len(log_probs)))
     count = np.diff(np.append(first, len(words)))
     confidence = np.add.reduceat(peaks, first) / count
     emitted = np.zeros(len(log_probs), np.intp)  # blanks, but for the aligned frames

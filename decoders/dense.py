@@ -15,6 +15,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from decoders.moves import Moves, close_by
 from decoders.path import DEAD, REACH, Weights
 from quran_index.graph import ACROSS, Graph
 
@@ -37,7 +38,8 @@ class DenseNet(NamedTuple):
     at no cost): one per linear state. All other arcs lead into ``special`` states: arc ``a`` from
     ``source[a]`` to ``special[target[a]]`` costs ``cost[a]`` from the blank, ``held_cost[a]`` from
     the label (more than any token has if a blank must stand between). ``entry``: cost of entering a
-    run there (more than any token has where no word starts); ``entry_word``: the word.
+    run there (more than any token has where no word starts); ``entry_word``: the word; ``start``:
+    where among the special states each of the moves' starts is.
     """
 
     words: int
@@ -49,6 +51,8 @@ class DenseNet(NamedTuple):
     special_label: NDArray[np.int16]
     entry: NDArray[np.int64]
     entry_word: NDArray[np.int64]
+    start: NDArray[np.int32]
+    moves: Moves
     source: NDArray[np.int32]
     target: NDArray[np.int32]
     cost: NDArray[np.int64]
@@ -86,6 +90,8 @@ class DenseNet(NamedTuple):
             special_label=graph.label[special],
             entry=entry,
             entry_word=graph.word[special].astype(np.int64),
+            start=starts.astype(np.int32),
+            moves=Moves.of(graph, weights),
             source=source,
             target=np.searchsorted(special, target).astype(np.int32),
             cost=cost,
@@ -117,15 +123,19 @@ class DenseTokens(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def sweep(net, tokens, scores, frame, gate, run):  # type: ignore[no-untyped-def]
+def sweep(net, tokens, scores, frame, gate, run, left, last):  # type: ignore[no-untyped-def]
     """Take in one frame of ``scores`` [symbols]; the best token for leaving a run after it.
 
     ``gate``: score with which runs are entered in this frame; entered at word ``w`` they are number
-    ``run * words + w``.
+    ``run * words + w``. ``left``, ``last``: score and last word of the run left for them (-1: none
+    is).
     """
     held, blank, since, arriving = tokens
     emit = scores.astype(np.int64) << 32
-    _arrive(net, held, blank, arriving, (gate << 32) + LOW - run * net.words)
+    number = LOW - run * net.words
+    _arrive(net, held, blank, arriving, (gate << 32) + number)
+    if last >= 0:
+        _move_close_by(net, arriving, (left << 32) + number, last)
     best = np.int64(NONE)
     moved, heard = np.empty(_TILE, np.int64), np.empty(_TILE, np.int64)
     high = len(held)
@@ -164,6 +174,18 @@ def _arrive(net, held, blank, arriving, gate):  # type: ignore[no-untyped-def]
         source, target = np.uint32(net.source[a]), np.uint32(net.target[a])
         token = max(blank[source] + net.cost[a], held[source] + net.held_cost[a])
         arriving[target] = max(arriving[target], token)
+
+
+@njit(cache=True, nogil=True)
+def _move_close_by(net, arriving, left, last):  # type: ignore[no-untyped-def]
+    """Runs entered near the word ``last`` that was left."""
+    moves = net.moves
+    room = len(moves.near) + len(moves.verses)
+    words, costs = np.empty(room, np.int64), np.empty(room, np.int64)
+    for m in range(close_by(moves, last, words, costs)):
+        token = left + (costs[m] << 32) - words[m]
+        for i in range(moves.start_offsets[words[m]], moves.start_offsets[words[m] + 1]):
+            arriving[net.start[i]] = max(arriving[net.start[i]], token)
 
 
 @njit(cache=True, nogil=True)

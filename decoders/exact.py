@@ -51,17 +51,18 @@ def _search(net, tokens, scores, can_end, jump):  # type: ignore[no-untyped-def]
     silence, offset, best = np.int64(0), np.int64(0), np.int64(DEAD) << 32
     for t in range(frames):
         # Runs are entered out of the one that can best be left, or out of the silence at the start.
-        gate = (best >> 32) + jump
+        left, last_word = best >> 32, -1
+        gate = left + jump
         if gate > silence:
             last_word, end = where_left(net, tokens, best)
             records[t, 0] = low - (best & low)
             records[t, 1] = last_word
             records[t, 2] = end
-            records[t, 3] = offset + (best >> 32)
+            records[t, 3] = offset + left
         else:
             gate = silence
             records[t, 0] = -1
-        best = sweep(net, tokens, scores[t], t, gate, t)
+        best = sweep(net, tokens, scores[t], t, gate, t, left, last_word)
         silence += scores[t, 0]
         if (t + 1) % _REBASE == 0:
             top = max(tokens.held.max() >> 32, tokens.blank.max() >> 32, silence)

@@ -5,9 +5,12 @@ A *run* is continuous reading: from an entry word on, word after word. A path is
 - it begins in silence and enters the text at any word ``w``, at the cost of ``entry[w]``;
 - it reads on inside a breath (``run_on[w]``) or across a pause of at least one blank frame
   (``pause[w]``); inside words it moves freely through the spellings the graph allows;
-- in any blank it may leave its run and enter another, for ``jump`` and the new word's ``entry``,
-  and after the last frame it stops. Either costs ``pause[w]`` at the pausal end of word ``w`` and
-  at most ``CUT`` elsewhere: reciters break off inside words too, and recordings do.
+- in any blank it may leave its run and enter another, anywhere for ``jump`` and the new word's
+  ``entry``, or close by for less (`decoders.moves`: again from a few words before, over a few, or
+  at the start of a verse nearby), and after the last frame it stops. Leaving and stopping cost
+  ``pause[w]`` at the pausal end of word ``w`` and at most ``CUT`` elsewhere: reciters break off
+  inside words too, and recordings do. Of all runs that could be left in a frame only the best one
+  is.
 
 Each frame adds the log-probability of the label or blank it emits, with CTC's rules: a label may be
 held, blanks may stand between any two labels and must stand between two equal ones.
@@ -74,7 +77,8 @@ class Decoding:
 
 
 class PathPriors(Protocol):
-    """Natural-log priors: ``entry``, ``pause`` and ``run_on`` are float [W], see `lm.Priors`."""
+    """Natural-log priors, see `lm.Priors`: ``entry``, ``pause`` and ``run_on`` are float [W],
+    ``near`` and ``verses`` of any odd length."""
 
     @property
     def entry(self) -> Logs: ...
@@ -84,17 +88,24 @@ class PathPriors(Protocol):
     def run_on(self) -> Logs: ...
     @property
     def jump(self) -> float: ...
+    @property
+    def near(self) -> Logs: ...
+    @property
+    def verses(self) -> Logs: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """The priors in score units: int32 [W]; ``arc``: int32 [A] in the order of ``graph.succ``."""
+    """The priors in score units: int32 [W]; ``near`` and ``verses`` as they are in the priors;
+    ``arc``: int32 [A] in the order of ``graph.succ``."""
 
     entry: Scores
     pause: Scores
     run_on: Scores
     jump: int
     cut: int
+    near: Scores
+    verses: Scores
     arc: Scores
 
     @staticmethod
@@ -113,7 +124,8 @@ class Weights:
         at = (word < 0) & (target < graph.linear)
         arc[at] = entry[graph.word[target[at]]]
         jump, cut = scaled(np.array([priors.jump, CUT]))
-        return Weights(entry, pause, run_on, int(jump), int(cut), arc)
+        near, verses = scaled(priors.near), scaled(priors.verses)
+        return Weights(entry, pause, run_on, int(jump), int(cut), near, verses, arc)
 
     def stop(self, graph: Graph) -> Scores:
         """What leaving a run or stopping after each linear state costs."""

@@ -38,6 +38,8 @@ class TestPriors:
     pause: NDArray[np.float32]
     run_on: NDArray[np.float32]
     jump: float
+    near: NDArray[np.float32]
+    verses: NDArray[np.float32]
 
 
 def random_text(rng: np.random.Generator, alphabet: str = "abc", surahs: int = 3) -> Text:
@@ -66,11 +68,17 @@ def random_text(rng: np.random.Generator, alphabet: str = "abc", surahs: int = 3
 def random_priors(rng: np.random.Generator, words: int, *, coarse: bool) -> TestPriors:
     """Priors of any size; ``coarse`` ones are few different numbers, which makes ties."""
 
-    def logs() -> NDArray[np.float32]:
-        values = -rng.integers(0, 3, words) if coarse else -rng.exponential(2, words)
+    def logs(count: int) -> NDArray[np.float32]:
+        values = -rng.integers(0, 3, count) if coarse else -rng.exponential(2, count)
         return values.astype(np.float32)
 
-    return TestPriors(logs(), logs(), logs(), float(-rng.integers(0, 4)))
+    def moves() -> NDArray[np.float32]:
+        allowed = logs(2 * int(rng.integers(0, 3)) + 1)
+        allowed[rng.random(len(allowed)) < 0.3] = -np.inf
+        return allowed
+
+    jump = float(-rng.integers(0, 4))
+    return TestPriors(logs(words), logs(words), logs(words), jump, moves(), moves())
 
 
 def random_log_probs(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decoders import Decoding, Run
-from decoders.path import CUT, SCALE, relative, scaled
+from decoders.path import CUT, NEVER, SCALE, relative, scaled
 from tests.texts import TestPriors, Text
 
 # A place: word, whether said initially, whether said pausally, which phoneme, whether in its blank.
@@ -26,6 +26,7 @@ def decode(text: Text, priors: TestPriors, log_probs: NDArray[np.float32]) -> De
     scores, background = relative(log_probs, len(text.symbols))
     entry, pause, run_on = (scaled(p).tolist() for p in (priors.entry, priors.pause, priors.run_on))
     jump, cut = scaled(np.array([priors.jump, CUT])).tolist()
+    near, verses = scaled(priors.near).tolist(), scaled(priors.verses).tolist()
     verse = np.repeat(np.arange(len(text.surah)), np.diff(text.first_word))
     surah = text.surah[verse].tolist()
 
@@ -59,6 +60,21 @@ def decode(text: Text, priors: TestPriors, log_probs: NDArray[np.float32]) -> De
                     found.append(((word + 1, True, next_pausal, 0, False), pause[word]))
         return [m for m in found if in_blank or label(m[0]) != label(place)]
 
+    def close_by(last: int) -> list[tuple[int, int]]:
+        here = int(verse[last])
+        words_near = [
+            (last + d - len(near) // 2, weight)
+            for d, weight in enumerate(near)
+            if 0 <= last + d - len(near) // 2 < words
+        ]
+        verses_near = [
+            (int(text.first_word[here + d - len(verses) // 2]), weight)
+            for d, weight in enumerate(verses)
+            if 0 <= here + d - len(verses) // 2 < len(text.surah)
+        ]
+        in_verse = [(w, weight) for w, weight in words_near if verse[w] == here]
+        return [(w, weight) for w, weight in in_verse + verses_near if weight > NEVER]
+
     tokens: dict[Place, Token] = {}
     # By frame, what stood before the runs entered in it: the run before, if any, and its last word.
     before: list[tuple[tuple[int, int] | None, int, int, int]] = []
@@ -70,10 +86,11 @@ def decode(text: Text, priors: TestPriors, log_probs: NDArray[np.float32]) -> De
             for place, token in tokens.items()
             if place[4]
         ]
-        gate = silence
+        entries = [(word, silence + entry[word]) for word in range(words)]
         if exits and max(exits)[0] + jump > silence:
             score, frame, first, last, end = max(exits)
-            gate = score + jump
+            entries = [(word, score + jump + entry[word]) for word in range(words)]
+            entries += [(word, score + weight) for word, weight in close_by(-last)]
             before.append(((-frame, -first), -last, -end, score))
         else:
             before.append((None, 0, 0, 0))
@@ -91,10 +108,10 @@ def decode(text: Text, priors: TestPriors, log_probs: NDArray[np.float32]) -> De
                 offer((*place[:4], True), (score + emit[0], frame, first, -t))
             for target, weight in moves(place):
                 offer(target, (score + weight + emit[label(target)], frame, first, 0))
-        for word in range(words):
+        for word, score in entries:
             for pausal in (False, True):
                 place = (word, True, pausal, 0, False)
-                offer(place, (gate + entry[word] + emit[label(place)], -t, -word, 0))
+                offer(place, (score + emit[label(place)], -t, -word, 0))
         silence += emit[0]
         tokens = new
 

@@ -52,8 +52,22 @@ def test_boundaries_are_those_of_the_phonemes() -> None:
     log_probs = np.full((len(spoken), 7), np.log(0.05), np.float32)
     log_probs[np.arange(len(spoken)), [".abcdef".index(c) for c in spoken]] = np.log(0.7)
     times = align(log_probs, text.graph(), 0, 2, 0.5)
-    assert [(t.word, t.start, t.end) for t in times] == [(0, 1, 2.5), (1, 3.5, 4), (2, 6, 7.5)]
+    assert [(t.word, t.start, t.end) for t in times] == [(0, 1, 3.5), (1, 3.5, 6), (2, 6, 8.5)]
     assert [t.confidence for t in times] == pytest.approx([0.7] * 3)
+
+
+def test_a_last_sound_is_held_for_a_while() -> None:
+    text = Text(
+        (BLANK, "a", "b"),
+        (WordForms("", "", "a", "", ""), WordForms("", "", "b", "", "")),
+        np.array([0, 2], np.int32),
+        np.array([1], np.int32),
+    )
+    spoken = "..a...........bb............"
+    log_probs = np.full((len(spoken), 3), np.log(0.05), np.float32)
+    log_probs[np.arange(len(spoken)), [".ab".index(c) for c in spoken]] = np.log(0.7)
+    times = align(log_probs, text.graph(), 0, 1, 1.0)
+    assert [(t.start, t.end) for t in times] == [(2, 10), (14, 23)]
 
 
 def test_more_words_than_frames_are_refused() -> None:

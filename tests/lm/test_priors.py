@@ -126,3 +126,16 @@ def test_pause_probability_is_the_models(index: QuranIndex, word_model: NGram) -
     said = words(index, (first, first + 6))
     expected = math.exp(word_model.score(said) - word_model.score(said, end=False))
     assert stop[first + 6] == pytest.approx(expected, rel=1e-3)
+
+
+def test_moves_close_by_cost_less_than_jumps(index: QuranIndex) -> None:
+    priors = Priors.load()
+    here, verse = len(priors.near) // 2, len(priors.verses) // 2
+    jump = priors.jump + priors.entry.max()
+    assert priors.near[here - 3 : here + 1].min() > jump
+    assert priors.near[here + 2] > priors.jump + priors.entry.mean()
+    assert priors.verses[[verse - 1, verse, verse + 2]].min() > jump
+    # What comes next is no move, and going back is likelier than leaving out.
+    assert priors.near[here + 1] == priors.verses[verse + 1] == -np.inf
+    assert priors.near[:here].max() > priors.near[here + 1 :].max()
+    assert np.exp(priors.near).sum() + np.exp(priors.verses).sum() < 0.1
