@@ -18,7 +18,7 @@ from acoustic.synthesize import Voice, recite, silence
 
 PATH = Path(__file__).with_name("al-fatiha.opus")
 VERSES = [(1, ayah) for ayah in range(1, 8)]
-VOICE = Voice(variant="", words_per_minute=120, pitch=45)
+VOICE = Voice(variant="m3", words_per_minute=120, pitch=45)
 PAUSE_SECONDS = 0.8
 
 

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
@@ -28,6 +29,22 @@ def parser(command: str, description: str, epilog: str) -> argparse.ArgumentPars
         description=description,
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def add_model_options(to: argparse.ArgumentParser) -> None:
+    """Options that set `hop` and `model`, for `Recognizer.load`."""
+    to.add_argument(
+        "--hop",
+        type=int,
+        metavar="MS",
+        help="milliseconds of audio between decisions (default: what the model does best)",
+    )
+    to.add_argument(
+        "--model",
+        type=Path,
+        metavar="PATH",
+        help="another acoustic model's ONNX file (docs/acoustic.md says which; default: Tasmi's)",
     )
 
 

@@ -47,13 +47,18 @@ class Encoder(Protocol):
 
     A step takes `hop` samples at 16 kHz and returns log-probabilities [frames, symbols], symbol 0
     being the CTC blank. Rows follow one another from the first sample on, `frame_shift` seconds
-    each; they may lag behind the audio taken, until `flush` takes the rest, shorter than a hop.
+    each; they may lag behind the audio taken, until `flush` takes the rest, shorter than a hop. A
+    row tells of a sound `emission_delay` seconds before it.
     """
 
     @property
     def hop(self) -> int: ...
     @property
     def frame_shift(self) -> float: ...
+    @property
+    def emission_delay(self) -> float: ...
+    @property
+    def symbols(self) -> tuple[str, ...]: ...
     def start(self) -> Any: ...
     def step(self, state: Any, samples: npt.NDArray[np.float32]) -> LogProbs: ...
     def flush(self, state: Any, tail: npt.NDArray[np.float32]) -> LogProbs: ...
@@ -93,7 +98,8 @@ def _named(model: Path) -> Iterator[None]:
         yield
     except acoustic.ModelError as error:
         raise UnsupportedModelError(
-            f"{model} cannot be used ({error})", "name another model, or none for Tasmi's own"
+            f"{model} cannot be used as an acoustic model ({error})",
+            "name another model, or none for Tasmi's own",
         ) from error
 
 
@@ -132,17 +138,15 @@ class Engine:
         with _shipped("the index of the Quran"):
             index = QuranIndex.load()
         path = None if model is None else Path(model)
+        hop = None if hop_ms is None else hop_ms * SAMPLE_RATE // 1000
         with _shipped("the acoustic model") if path is None else _named(path):
-            encoder, graph = acoustic.load_model(path, index)
-            hop = encoder.hop if hop_ms is None else hop_ms * SAMPLE_RATE // 1000
-            if hop != encoder.hop:
-                fitting = [own for own in encoder.hops if hop > 0 and hop % own == 0]
-                if not fitting:
-                    step = min(encoder.hops) * 1000 // SAMPLE_RATE
-                    raise UnsupportedHopError(
-                        f"a hop of {hop_ms} ms", f"give a multiple of {step} ms"
-                    )
-                encoder, graph = acoustic.load_model(path, index, hop=max(fitting))
+            try:
+                encoder, graph = acoustic.load_model(path, index, hop)
+            except acoustic.HopError as error:
+                step = error.step * 1000 // SAMPLE_RATE
+                raise UnsupportedHopError(
+                    f"a hop of {hop_ms} ms", f"give a multiple of {step} ms"
+                ) from error
         with _shipped("the search"):
             decoder = BeamDecoder(graph, Priors.load())
         with _shipped("the voice activity model"):
@@ -154,7 +158,7 @@ class Engine:
             decoder=decoder,
             vad=vad,
             passages=PassageFinder(index),
-            hop=hop,
+            hop=encoder.hop if hop is None else hop,
             policy=policy,
         )
         engine._warm_up()
@@ -184,4 +188,5 @@ class Engine:
 
     def follower(self, clock: FrameClock) -> Follower:
         """A follower for one recitation, whose frames `clock` maps to audio seconds."""
-        return Follower(self.index, self.graph, self.passages, clock, self.policy)
+        symbols = self.encoder.symbols
+        return Follower(self.index, self.graph, symbols, self.passages, clock, self.policy)

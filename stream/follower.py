@@ -9,6 +9,7 @@ is final stays so, whatever the path says of that audio later.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,6 +27,7 @@ from .events import (
     Candidates,
     Event,
     Final,
+    Mistake,
     NotQuran,
     Provisional,
     Retracted,
@@ -34,6 +36,7 @@ from .events import (
     WordTime,
 )
 from .history import Float, History
+from .mistakes import MistakeFinder, Recited, Slip
 from .passages import Passage, PassageFinder, Stretch
 from .policy import Evidence, Policy
 from .vad import SpeechState
@@ -63,8 +66,8 @@ class _Slot:
 class Follower:
     """Follows one recitation: told the hypotheses of every hop, says what is decided.
 
-    ``graph`` is the Quran in the symbols of the log-probs that are heard; ``clock`` maps the frames
-    of the hypotheses to audio seconds. Events are returned without their
+    ``graph`` is the Quran in the ``symbols`` of the log-probs that are heard; ``clock`` maps the
+    frames of the hypotheses to audio seconds. Events are returned without their
     header; the pipeline stamps it.
     """
 
@@ -72,6 +75,7 @@ class Follower:
         self,
         index: QuranIndex,
         graph: Graph,
+        symbols: Sequence[str],
         finder: PassageFinder,
         clock: FrameClock,
         policy: Policy,
@@ -81,6 +85,7 @@ class Follower:
         self._clock = clock
         self._policy = policy
         self._finder = finder
+        self._mistakes = MistakeFinder(index, graph, symbols, policy.temperature)
         self._history = History()
         self._basmala = index.verse_of(1, 1)
         self._slots = 0
@@ -88,12 +93,14 @@ class Follower:
         self._listed: tuple[tuple[int, int], ...] = ()
         self._known = 0.0  # audio second until which what was heard is accounted for
         self._foreign = False  # whether what is heard since then was said not to be Quran
+        self._talked = False  # whether that was said since the last final verse
         self._restart()
 
     def _restart(self) -> None:
         """A new search: frames count from 0 again."""
         self._history.clear()
         self._done = _Done()
+        self._recited: Recited | None = None  # the last final verse
         self._posterior: dict[tuple[int, int], float] = {}  # best seen, by passage key
         self._posteriors: dict[int, float] = {}  # of the candidate verses, likeliest first
 
@@ -110,8 +117,7 @@ class Follower:
             key = _key(pending[-1])
             now = self._grouped(pending[-1].verse)
             self._posterior[key] = max(self._posterior.get(key, 0.0), now)
-        silence = max(partial.pause * self._clock.shift, speech.silence if partial.pause else 0.0)
-        while pending and self._is_over(pending, partial, silence):
+        while pending and self._is_over(pending, partial, speech):
             events += self._close(pending, partial.frames)
             pending = pending[1:]
         if pending and not partial.entering:
@@ -139,7 +145,7 @@ class Follower:
             evidence = self._evidence(1.0, self._align(pending[-1], None, frames)[:-1])
             if self._policy.probability(evidence) >= 0.5:
                 return []  # it may yet be known which verse it is
-        self._foreign = True
+        self._foreign = self._talked = True
         return [NotQuran(since=since)]
 
     def finish(self, partial: Partial, decoding: Decoding) -> list[Event]:
@@ -182,14 +188,21 @@ class Follower:
         """What speaks for aligned words."""
         phonemes = sum(self._finder.phonemes(w.word, w.word) for w in words)
         fit = sum(w.score for w in words) / phonemes if words else -math.inf
-        return Evidence(posterior, fit, phonemes)
+        return Evidence(posterior, fit, phonemes, self._talked)
 
     def _pending(self, runs: tuple[Run, ...]) -> list[Passage]:
         """Passages of the path that are not decided yet."""
         done = self._done
+        # The path may have changed its mind about what was entered in the same frame.
+        same = any(
+            run.start_frame == done.entered
+            and self._index.first_word[done.verse] <= run.last_word
+            and run.first_word < self._index.first_word[done.verse + 1]
+            for run in runs
+        )
 
         def decided(verse: int, stretch: Stretch) -> bool:
-            if stretch.entered == done.entered:
+            if same and stretch.entered == done.entered:
                 return verse <= done.verse
             return (stretch.start + stretch.end) / 2 < done.frame
 
@@ -197,7 +210,7 @@ class Follower:
 
     # --- what is decided --------------------------------------------------------------------------
 
-    def _is_over(self, pending: list[Passage], partial: Partial, silence: float) -> bool:
+    def _is_over(self, pending: list[Passage], partial: Partial, speech: SpeechState) -> bool:
         """Whether the first pending passage is finished, one way or another."""
         passage, *later = pending
         if later:
@@ -205,9 +218,11 @@ class Follower:
                 self._finder.phonemes(s.first_word, s.last_word) for p in later for s in p.stretches
             )
             return onward >= self._policy.onward_phonemes or self._is_settled(passage, partial)
-        complete = passage.last_word == self._last_of(passage.verse)
-        # The basmala opens most recitations: it is a verse of its own only if nothing else follows.
-        return complete and silence >= self._policy.pause and passage.verse != self._basmala
+        if passage.last_word != self._last_of(passage.verse) or passage.verse == self._basmala:
+            return False  # the basmala opens most recitations: a verse only if nothing else follows
+        if not partial.pause:
+            return False  # it may be a long vowel that is no voice to a detector of speech
+        return max(partial.pause * self._clock.shift, speech.silence) >= self._policy.pause
 
     def _is_settled(self, passage: Passage, partial: Partial) -> bool:
         """Whether no surviving path disagrees about the passage."""
@@ -222,24 +237,32 @@ class Follower:
         passage, *later = pending
         until = later[0].end if later else frames
         words = self._align(passage, later[0] if later else None, until)
-        probability = self._policy.probability(
-            self._evidence(self._best_posterior(passage, later), words)
+        onward = [w for w in words if w.word > passage.last_word]
+        words = [w for w in words if w.word <= passage.last_word]
+        # What was read on from it speaks for it: the letters that open a surah are little by
+        # themselves.
+        posterior = self._best_posterior(passage, later)
+        probability = max(
+            self._policy.probability(self._evidence(posterior, aligned))
+            for aligned in (words, words + onward)
         )
         likely = bool(words) and probability >= self._policy.accept
         counts = likely and self._counts(passage, later)
         last = passage.stretches[-1]
         end = round(words[-1].end) if words else passage.end
         self._done = _Done(last.entered, passage.verse, end)
-        self._history.forget(end)
         events: list[Event] = []
         slot, strays = self._slot_of(pending, 0)
         if counts:
             slot = slot or self._take_slot(strays, passage.verse)
             self._open.remove(slot)
+            self._talked = False
             events += self._tell_words(slot, words)
+            events += self._slips(slot, passage, words, probability)
             events.append(self._final(slot.number, passage, words, probability))
         elif slot is not None:
             events.append(self._withdraw(slot, "unclear"))
+        self._history.forget(end)
         self._posterior = {k: p for k, p in self._posterior.items() if k != _key(passage)}
         return events
 
@@ -255,6 +278,40 @@ class Follower:
         spoken = self._finder.phonemes(passage.first_word, passage.last_word)
         whole = self._finder.phonemes(opens, self._last_of(passage.verse))
         return spoken >= min(self._policy.partial_phonemes, whole)
+
+    def _slips(
+        self, slot: _Slot, passage: Passage, words: list[Aligned], probability: float
+    ) -> list[Event]:
+        """`mistake` for each in a verse that is made final, and on the way to it."""
+        before, self._recited = (
+            self._recited,
+            Recited(
+                slot.number,
+                passage.verse,
+                passage.first_word,
+                passage.last_word,
+                words[0].start,
+                words[-1].end,
+                probability,
+            ),
+        )
+        slips = [(slot.number, s) for s in self._mistakes.in_words(words, self._history.between)]
+        if before is not None:
+            slips = [*self._mistakes.between_verses(before, self._recited), *slips]
+        return [self._mistake(n, s) for n, s in slips if s.confidence >= self._policy.mistake]
+
+    def _mistake(self, slot: int, slip: Slip) -> Mistake:
+        surah, ayah = self._index.reference(slip.verse)
+        text = self._index.words(slip.verse)
+        return Mistake(
+            slot=slot,
+            surah=surah,
+            ayah=ayah,
+            word=slip.word,
+            expected=text[slip.word - 1] if slip.word else " ".join(text),
+            heard=slip.heard,
+            confidence=slip.confidence,
+        )
 
     def _final(
         self,
@@ -390,8 +447,8 @@ class Follower:
     def _align(self, passage: Passage, following: Passage | None, until: int) -> list[Aligned]:
         """Times of the passage's words, in frames; a word recited again counts where it was last.
 
-        Of a run that goes on, the following verse's words are aligned too: they show where this
-        verse's last word ends.
+        Of a run that goes on into the ``following`` verse, that one's words come after them: they
+        show where this verse's last word ends.
         """
         aligned: dict[int, Aligned] = {}
         for i, stretch in enumerate(passage.stretches):
@@ -411,8 +468,7 @@ class Follower:
             except ValueError:  # too few frames: the path has only just arrived there
                 continue
             for t in times:
-                if t.word <= stretch.last_word:
-                    aligned[t.word] = replace(t, start=t.start + start, end=t.end + start)
+                aligned[t.word] = replace(t, start=t.start + start, end=t.end + start)
         return [aligned[w] for w in sorted(aligned)]
 
     def _start(self, stretch: Stretch) -> int:

@@ -84,7 +84,7 @@ async def _listen(options: argparse.Namespace) -> None:
     if wanted is not None and wanted.isdecimal():
         wanted = int(wanted)
     device = find_device(wanted)  # before the models are loaded: it is what most often fails
-    recognizer = Recognizer.load()
+    recognizer = Recognizer.load(options.hop, options.model)
     source = MicrophoneSource(device.number)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -129,6 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--list-devices", action="store_true", help="list the microphones")
     add_format_options(parser)
+    command.add_model_options(parser)
     command.add_bidi_option(parser)
     options = parser.parse_args(arguments)
     check_format_options(parser, options)

@@ -27,6 +27,9 @@ from .vad import PRE_ROLL, SpeechGate
 # Silence that ends whatever verse is being recited, even in the middle (people think and breathe).
 FINAL_SILENCE = 8.0
 _VOICED = math.log(0.5)  # a frame whose blank is less likely than this holds a phoneme
+# Follows the last sounds, so that the encoder, which is late, tells of them too. Digital silence is
+# no recording's, and costs words.
+_HISS = 1e-4
 _HOP_TIMES = 4096  # for the statistics: the last half hour, so that memory stays bounded
 
 E = TypeVar("E", bound=Event)
@@ -41,6 +44,8 @@ class Pipeline:
         self._hop = engine.hop
         self._intake = Intake()
         self._notices: deque[Notice] = deque()
+        after = round(engine.encoder.emission_delay * SAMPLE_RATE)
+        self._hiss = np.random.default_rng(0).normal(0, _HISS, after).astype(np.float32)
         self._pending: Samples = np.zeros(0, np.float32)
         self._position = 0  # samples at 16 kHz handled so far
         self._gate = SpeechGate(engine.vad)
@@ -49,7 +54,7 @@ class Pipeline:
         self._caches: Any = None  # of the encoder, while the gate is open
         self._opened = 0.0  # the second of the first sample that they heard
         self._rows = 0  # frames that came of it
-        self._clock = FrameClock(engine.encoder.frame_shift)
+        self._clock = FrameClock(engine.encoder.frame_shift, engine.encoder.emission_delay)
         self._search = engine.decoder.start()
         self._voiced = False  # whether the search has seen anything but blanks
         self._follower = engine.follower(self._clock)
@@ -104,7 +109,7 @@ class Pipeline:
         self._gate.observe(tail)
         if self._gate.open(self.now) and (len(tail) or self._caches is not None):
             self._open(start)
-            rest = self._encode(tail)
+            rest = self._encode(np.concatenate((tail, self._hiss)))
             self._encoded += len(rest)
             self._decode(self._engine.encoder.flush(self._caches, rest))
         self._caches = None

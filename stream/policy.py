@@ -18,12 +18,13 @@ class Evidence:
 
     ``posterior``: the decoder's, among all verses, once tempered; ``fit``: nats a phoneme of its
     best alignment against a free loop over all symbols (0 is perfect); ``phonemes``: how many were
-    said.
+    said; ``foreign``: whether it comes after speech that was not Quran, and no verse between.
     """
 
     posterior: float
     fit: float
     phonemes: int
+    foreign: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,8 @@ class Policy:
     """Phonemes of what follows that make the verse before it final."""
     partial_phonemes: int = 12
     """Phonemes that an incomplete verse needs to count as recited."""
+    mistake: float = 0.9
+    """Probability from which a mistake is told; it matters more that none is told falsely."""
     foreign: float = 4.0
     """Seconds of speech that fit nothing until it is said not to be Quran."""
     temperature: float = 2.0
@@ -54,11 +57,14 @@ class Policy:
     recitation: tuple[float, float, float] = (2.0, 2.0, 0.5)
     """Log odds that something of the Quran was said at all: their weights of 1, of the fit, and of
     the log of the phonemes."""
+    recitation_after_foreign: float = -1.5
+    """What speech that was not Quran adds to them: who talked may go on talking."""
 
     def probability(self, evidence: Evidence) -> float:
         """That a passage is what was recited: that it is Quran, and if so, this verse of it."""
         terms = (1.0, evidence.fit, math.log(max(evidence.phonemes, 1)))
         odds = sum(w * t for w, t in zip(self.recitation, terms, strict=True))
+        odds += self.recitation_after_foreign * evidence.foreign
         return evidence.posterior / (1 + math.exp(min(max(-odds, -_CERTAIN), _CERTAIN)))
 
 

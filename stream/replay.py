@@ -196,7 +196,7 @@ def _conflict(planned: Sequence[_Recording], options: argparse.Namespace) -> str
 
 async def _replay(planned: Sequence[_Recording], options: argparse.Namespace) -> int:
     status = 0
-    replay = _Replay(Recognizer.load(options.hop), options)
+    replay = _Replay(Recognizer.load(options.hop, options.model), options)
     with BatchProgress([recording.path for recording in planned]) as progress:
         for number, recording in enumerate(planned):
             progress.show(number, 0.0)
@@ -231,12 +231,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default="max",
         help="replay as fast as it was recited, or as fast as possible (default)",
     )
-    parser.add_argument(
-        "--hop",
-        type=int,
-        metavar="MS",
-        help="milliseconds of audio between decisions (default: what the model does best)",
-    )
+    command.add_model_options(parser)
     command.add_bidi_option(parser)
     options = parser.parse_args(arguments)
     check_format_options(parser, options)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import dataclasses
 import os
@@ -10,8 +9,8 @@ import socket
 import sys
 from collections.abc import Sequence
 
+from .. import command
 from ..engine import Engine
-from ..errors import StreamError
 from .limits import Limits
 from .server import DrainingServer, listen
 from .service import Service
@@ -42,15 +41,10 @@ SIGTERM and Ctrl-C end open streams with their final verses, within two seconds,
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns the exit status."""
     limits = Limits()
-    parser = argparse.ArgumentParser(
-        prog="python -m stream.serve",
-        description=_HELP,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.parser("serve", _HELP, _EPILOG)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=int, default=8000, help="port, 0 for any (%(default)s)")
-    parser.add_argument("--hop", type=int, metavar="MS", help="milliseconds between decisions")
+    command.add_model_options(parser)
     parser.add_argument(
         "--streams",
         type=int,
@@ -90,15 +84,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     limits = dataclasses.replace(
         limits, streams=args.streams, ahead=args.ahead, idle=args.idle, total=args.total
     )
-    try:
-        engine = Engine.load(args.hop)
+
+    def work() -> int:
+        engine = Engine.load(args.hop, args.model)
         service = Service(engine, limits, os.environ.get(_TOKEN), args.allow_origin)
         with listen(args.host, args.port) as listening:
             asyncio.run(_serve(service, listening))
-    except StreamError as error:
-        print(f"serve: {error}", file=sys.stderr)
-        return 1
-    return 0
+        return 0
+
+    return command.run("serve", work)
 
 
 async def _serve(service: Service, listening: socket.socket) -> None:

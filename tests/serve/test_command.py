@@ -117,6 +117,13 @@ async def test_help_teaches():
         assert word in told
 
 
+async def test_a_file_that_is_no_model_is_said_in_one_line(tmp_path):
+    (tmp_path / "model.onnx").write_text("no model")
+    status, told = await run("--model", str(tmp_path / "model.onnx"))
+    assert status == 1
+    assert re.fullmatch(r"serve: .*model\.onnx cannot be used .*: name another model, .*\n", told)
+
+
 async def test_a_taken_port_is_said_in_one_line():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         status, told = await run("--port", str(taken.getsockname()[1]))

@@ -42,6 +42,7 @@ class BeepEncoder:
 
     hop = HOP
     frame_shift = FRAME / RATE
+    emission_delay = 0.0
 
     def __init__(self) -> None:
         self.states: list[BeepState] = []

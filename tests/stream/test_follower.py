@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from decoders import BeamDecoder
 from lm import Priors
 from quran_index import QuranIndex
-from stream import Candidates, Event, Final, NotQuran, Provisional, Retracted, Word
+from stream import Candidates, Event, Final, Mistake, NotQuran, Provisional, Retracted, Word
 from stream.clock import FrameClock
 from stream.follower import Follower
 from stream.passages import PassageFinder
-from stream.policy import Policy
+from stream.policy import Evidence, Policy
 from stream.vad import SpeechState
 from tests.texts import spoken
 
@@ -58,7 +60,8 @@ class Listener:
 
     def follow(self, log_probs: np.ndarray, speech_frames: int) -> list[Event]:
         clock, state = FrameClock(SHIFT), self.decoder.start()
-        follower = Follower(self.index, self.index.graph, self.finder, clock, Policy())
+        symbols = self.index.symbols
+        follower = Follower(self.index, self.index.graph, symbols, self.finder, clock, Policy())
         events: list[Event] = []
         for at in range(0, len(log_probs), HOP):
             hop = log_probs[at : at + HOP]
@@ -189,3 +192,81 @@ def test_silence_finalises_a_complete_verse_before_the_end(listener: Listener) -
     final = next(i for i, e in enumerate(events) if isinstance(e, Final))
     # It came from silence, not from `finish`: nothing of this slot is open after it.
     assert not [e for e in events[final:] if isinstance(e, (Provisional, Retracted))]
+
+
+def test_who_talked_is_believed_less() -> None:
+    policy, evidence = Policy(), Evidence(0.9, -1.0, 20)
+    after = policy.probability(replace(evidence, foreign=True))
+    assert 0.3 < after < policy.probability(evidence) - 0.1
+
+
+def test_a_verse_after_other_speech_is_told(listener: Listener) -> None:
+    rng = np.random.default_rng(4)
+    symbols = len(listener.index.symbols)
+    talk = spoken(rng, [rng.integers(1, symbols, 12).tolist() for _ in range(14)], symbols)
+    verses = [listener.index.spell(*listener.index.passage(112, a, a)).tolist() for a in (1, 2, 3)]
+    log_probs = np.concatenate([talk, spoken(rng, verses, symbols)])
+    events = listener.follow(log_probs, len(log_probs))
+    assert [type(e) for e in events if isinstance(e, (NotQuran, Final))] == [NotQuran] + 3 * [Final]
+    assert finals(events) == [(112, 1), (112, 2), (112, 3)]
+
+
+def mistakes(events: list[Event]) -> list[tuple[int, int, int, str]]:
+    return [(e.surah, e.ayah, e.word, e.heard) for e in events if isinstance(e, Mistake)]
+
+
+def test_a_word_left_out_is_told_before_its_verse_is_final(listener: Listener) -> None:
+    events = listener.hear([((2, 286, 1), (2, 286, 9)), ((2, 286, 11), (2, 286, 0))])
+    assert finals(events) == [(2, 286)]
+    assert mistakes(events) == [(2, 286, 10, "")]
+    told = next(e for e in events if isinstance(e, Mistake))
+    assert told.expected == listener.index.words(listener.index.verse_of(2, 286))[9]
+    final = next(e for e in events if isinstance(e, Final))
+    assert told.slot == final.slot
+    assert events.index(told) < events.index(final)
+
+
+def test_a_word_left_out_and_then_said_is_no_mistake(listener: Listener) -> None:
+    breaths = [
+        ((2, 286, 1), (2, 286, 9)),
+        ((2, 286, 11), (2, 286, 14)),
+        ((2, 286, 10), (2, 286, 0)),
+    ]
+    events = listener.hear(breaths)
+    assert finals(events) == [(2, 286)]
+    assert mistakes(events) == []
+
+
+def test_a_verse_left_out_is_told(listener: Listener) -> None:
+    events = listener.hear([verse(91, 1), verse(91, 2), verse(91, 4), verse(91, 5)])
+    assert finals(events) == [(91, a) for a in (1, 2, 4, 5)]
+    assert mistakes(events) == [(91, 3, 0, "")]
+
+
+def test_another_word_in_its_place_is_told(listener: Listener) -> None:
+    index = listener.index
+    (first, last), other = index.passage(2, 286, 286), index.passage(105, 1, 1)[1]
+    at = first + 9
+    said = [index.spell(first, at - 1), index.spell(other, other), index.spell(at + 1, last)]
+    log_probs = spoken(
+        np.random.default_rng(0), [[s for part in said for s in part.tolist()]], len(index.symbols)
+    )
+    events = listener.follow(log_probs, len(log_probs))
+    assert finals(events) == [(2, 286)]
+    ((surah, ayah, word, heard),) = mistakes(events)
+    assert (surah, ayah, word) == (2, 286, 10)
+    assert len(heard) >= 3
+
+
+def test_a_slip_into_a_similar_verse_is_told(listener: Listener) -> None:
+    # Both verses say "on no soul does God lay more than it can bear", in other words around it.
+    events = listener.hear([((2, 233, 1), (2, 233, 23)), ((2, 286, 7), (2, 286, 0))])
+    assert finals(events) == [(2, 233), (2, 286)]
+    assert [m[:3] for m in mistakes(events)] == [(2, 233, 24)]
+
+
+def test_going_back_and_reading_on_hold_no_mistakes(listener: Listener) -> None:
+    breaths = [verse(90, 1), verse(90, 1), verse(90, 2), ((90, 3, 1), (90, 3, 0)), verse(90, 2)]
+    events = listener.hear(breaths)
+    assert finals(events) == [(90, 1), (90, 1), (90, 2), (90, 3), (90, 2)]
+    assert mistakes(events) == []

@@ -8,6 +8,7 @@ import ctypes.util
 import json
 import os
 import pty
+import re
 import shutil
 import signal
 import subprocess
@@ -235,6 +236,12 @@ def test_a_device_that_does_not_exist_is_refused(microphone, capsys):
     assert "no input device 'trumpet'" in error
     assert "pulse" in error
     assert main(["--device", "99"]) == 1
+
+
+@pytest.mark.usefixtures("microphone")
+def test_a_file_that_is_no_model_is_refused(tmp_path, capsys):
+    assert main(["--model", str(tmp_path)]) == 1
+    assert re.search(r"^mic: .* cannot be used .*: name another model", capsys.readouterr().err)
 
 
 def test_the_demo_recognises_a_recitation(microphone):

@@ -52,6 +52,43 @@ def verses(events: list[Event]) -> list[tuple[int, int]]:
     return [(event.surah, event.ayah) for event in events if isinstance(event, Final)]
 
 
+class LateEncoder:
+    """Another encoder that tells of everything seven frames later."""
+
+    late = 7
+
+    def __init__(self, encoder) -> None:
+        self.hop, self.frame_shift = encoder.hop, encoder.frame_shift
+        self.emission_delay = self.late * encoder.frame_shift
+        self._encoder = encoder
+        self._blank = encoder.flush(encoder.start(), np.zeros(1, np.float32))
+
+    def start(self):
+        return [self._encoder.start(), np.repeat(self._blank, self.late, axis=0)]
+
+    def step(self, state, samples):
+        return self._later(state, self._encoder.step(state[0], samples))
+
+    def flush(self, state, tail):
+        return self._later(state, self._encoder.flush(state[0], tail))
+
+    def _later(self, state, rows):
+        ready = np.concatenate([state[1], rows])
+        state[1] = ready[len(rows) :]
+        return ready[: len(rows)]
+
+
+def test_what_the_encoder_tells_late_is_told_in_its_place(engine, beeps):
+    audio = beeps(6)
+    sound = np.flatnonzero(np.abs(audio) > 0.02)
+    audio = audio[: sound[-1] + 1]  # it ends with the last word's last sample
+    late = replace(engine, encoder=LateEncoder(engine.encoder))
+    finals = [event for event in replay(late, audio) if isinstance(event, Final)]
+    assert [(f.surah, f.ayah) for f in finals] == [(112, 1), (112, 2)]
+    expected = [event for event in replay(engine, audio) if isinstance(event, Final)]
+    assert [f.start for f in finals] == pytest.approx([f.start for f in expected], abs=0.061)
+
+
 def test_a_recitation_becomes_events_in_order(engine, beeps):
     events = replay(engine, beeps(6))
     assert verses(events) == [(112, 1), (112, 2)]
@@ -185,3 +222,16 @@ def test_the_clock_knows_where_frames_were_left_out():
     clock.reset()
     clock.add(1, 20.0)
     assert clock.start(0) == 20.0
+
+
+def test_the_clock_takes_off_the_delay_of_the_encoder():
+    clock = FrameClock(0.06, delay=0.15)
+    clock.add(8, 1.0)
+    clock.add(8, 1.48)  # unbroken, delayed or not
+    clock.add(8, 10.0)
+    assert [clock.start(f) for f in (8, 15)] == pytest.approx([1.33, 1.75])
+    assert clock.end(16) == pytest.approx(1.81)
+    # A sound that was not heard cannot have been told of.
+    assert [clock.start(f) for f in (0, 2, 3, 16, 18, 19)] == pytest.approx(
+        [1.0, 1.0, 1.03, 10.0, 10.0, 10.03]
+    )

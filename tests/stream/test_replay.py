@@ -18,6 +18,7 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
+from acoustic.encoder import WEIGHTS
 from stream import AudioNotFoundError, ManifestError, Recognizer
 from stream.arabic import Typesetter
 from stream.replay import main, recordings
@@ -29,7 +30,7 @@ SAMPLE = Path(__file__).parents[2] / "examples" / "al-fatiha.opus"
 @pytest.fixture
 def beeping(monkeypatch: pytest.MonkeyPatch, recognizer: Recognizer) -> None:
     """The commands use the engine that hears beeps."""
-    monkeypatch.setattr(Recognizer, "load", lambda hop=None: recognizer)
+    monkeypatch.setattr(Recognizer, "load", lambda hop=None, model=None: recognizer)
 
 
 def save(path: Path, audio: np.ndarray) -> Path:
@@ -116,7 +117,7 @@ def test_bad_inputs_are_told_in_a_line_each_and_the_others_done(tmp_path, beeps,
 
 
 def test_only_bad_inputs_need_no_models(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(Recognizer, "load", lambda hop=None: pytest.fail("loaded"))
+    monkeypatch.setattr(Recognizer, "load", lambda hop=None, model=None: pytest.fail("loaded"))
     assert main([str(tmp_path)]) == 1
     assert "holds no recording" in capsys.readouterr().err
 
@@ -125,6 +126,20 @@ def test_a_hop_that_the_model_cannot_do_is_refused(tmp_path, beeps, capsys):
     path = save(tmp_path / "1.wav", beeps(1))
     assert main([str(path), "--hop", "500"]) == 1
     assert re.search("a hop of 500 ms: .*multiple", capsys.readouterr().err)
+
+
+def test_a_file_that_is_no_model_is_refused(tmp_path, beeps, capsys):
+    path = save(tmp_path / "1.wav", beeps(1))
+    for model, why in ((path, "not a readable ONNX model"), (tmp_path / "none", "no acoustic")):
+        assert main([str(path), "--model", str(model)]) == 1
+        (told,) = capsys.readouterr().err.splitlines()
+        assert told.startswith(f"replay: {model} cannot be used as an acoustic model ({why}")
+        assert told.endswith(": name another model, or none for Tasmi's own")
+
+
+def test_a_model_may_be_named(tmp_path, capsys):
+    assert main([str(SAMPLE), "--json", "--model", str(WEIGHTS)]) == 0
+    assert [verse[1:] for verse in finals(capsys.readouterr().out)] == [(1, a) for a in range(1, 8)]
 
 
 @pytest.mark.usefixtures("beeping")
@@ -242,16 +257,15 @@ def test_the_command_for_real(tmp_path, beeps):
     assert err.count("\n") == 1
 
 
-def test_ctrl_c_and_a_closed_pipe_end_quietly(tmp_path, beeps):
-    path = save(tmp_path / "long.wav", beeps(60))
-    interrupted = run(str(path), "--json", "--speed", "realtime")
+def test_ctrl_c_and_a_closed_pipe_end_quietly():
+    interrupted = run(str(SAMPLE), "--json", "--speed", "realtime")
     assert interrupted.stdout is not None
     interrupted.stdout.readline()
     os.kill(interrupted.pid, signal.SIGINT)
     _, err = interrupted.communicate(timeout=60)
     assert (interrupted.returncode, "Traceback" in err) == (130, False)
 
-    unread = run(str(path), "--json")
+    unread = run(str(SAMPLE), "--json")
     assert unread.stdout is not None
     unread.stdout.close()
     assert unread.stderr is not None
