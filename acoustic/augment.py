@@ -21,6 +21,9 @@ from acoustic import features as spec
 from acoustic.channel import reverberate, transcode
 
 _WARPS = np.linspace(0.88, 1.5, 32)
+_PITCHES = (1.25, 1.5, 1.75, 2.0)
+_FINE = 2048  # points of the spectra that are spread, so that bands are wider than bins
+_ENVELOPE = 14  # cosines over the mel bands that hold the formants; the rest is the pitch
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +36,16 @@ class Augmentation:
     """Elongations shortened: readers hold vowels for seconds, people who just read do not."""
     shortening: tuple[float, float] = (1.5, 4.0)
     warp_probability: float = 0.6
+    pitch_probability: float = 0.3
+    """Raised up to an octave with the formants where they are: women's and children's voices."""
     room: float = 0.5
-    codec: float = 0.15
+    codec: float = 0.25
     equaliser_db: float = 7.0
     band_limit: float = 0.45
     noise: float = 0.75
     noise_snr_db: tuple[float, float] = (3.0, 35.0)
     babble: float = 0.2
-    gate: float = 0.2
+    gate: float = 0.3
     gain_db: tuple[float, float] = (-35.0, 10.0)
     time_masks: int = 3
     time_mask_frames: int = 24
@@ -55,6 +60,15 @@ class Augmentation:
         return round(spec.SHIFT * math.exp(rng.uniform(low, high)))
 
 
+def _smoother() -> Tensor:
+    """[BANDS, BANDS], keeps the first cosines of a log spectrum."""
+    bands = torch.arange(spec.BANDS) + 0.5
+    basis = torch.cos(torch.pi / spec.BANDS * torch.arange(_ENVELOPE)[:, None] * bands)
+    basis = basis / basis.norm(dim=1, keepdim=True)
+    projection: Tensor = basis.T @ basis
+    return projection
+
+
 class FeatureExtractor:
     """Log-mel features [T, BANDS] of a waveform [N] in [-1, 1], plain or augmented."""
 
@@ -65,6 +79,14 @@ class FeatureExtractor:
         self._warped = torch.from_numpy(np.stack([spec.mel_filters(float(w)) for w in _WARPS])).to(
             self.device
         )
+        self._raised = [
+            (
+                torch.hann_window(round(spec.WINDOW * pitch), device=self.device),
+                torch.from_numpy(spec.mel_filters(pitch, _FINE)).to(self.device),
+            )
+            for pitch in _PITCHES
+        ]
+        self._smooth = _smoother().to(self.device)
 
     def plain(self, wave: Tensor) -> Tensor:
         """The specification of `acoustic.features`, to 1e-3."""
@@ -91,6 +113,8 @@ class FeatureExtractor:
         if rng.random() < settings.codec:
             wave = transcode(wave, rng)
         power = self._mel_power(wave, shift, filters)
+        if rng.random() < settings.pitch_probability:
+            power = self._higher(wave, shift, power, int(rng.integers(len(_PITCHES))))
         if rng.random() < settings.plain_speech:
             power = self._shortened(power, rng.uniform(*settings.shortening))
         level = power.mean()
@@ -115,12 +139,27 @@ class FeatureExtractor:
             features[:, at : at + width] = 0.0
         return features
 
-    def _mel_power(self, wave: Tensor, shift: int, filters: Tensor) -> Tensor:
+    def _mel_power(
+        self, wave: Tensor, shift: int, filters: Tensor, window: Tensor | None = None
+    ) -> Tensor:
+        window = self._window if window is None else window
         wave = wave[: len(wave) // shift * shift]
-        frames = F.pad(wave, (spec.WINDOW - shift, 0)).unfold(0, spec.WINDOW, shift)
-        spectrum = torch.fft.rfft(frames * self._window, spec.FFT)
+        frames = F.pad(wave, (len(window) - shift, 0)).unfold(0, len(window), shift)
+        spectrum = torch.fft.rfft(frames * window, 2 * (filters.shape[1] - 1))
         power: Tensor = spectrum.real.square() + spectrum.imag.square()
         return power @ filters.T
+
+    def _higher(self, wave: Tensor, shift: int, power: Tensor, which: int) -> Tensor:
+        """``power`` with the pitch raised.
+
+        A window so many times as long sees the harmonics so many times as sharply; spread apart
+        they look like those of the higher voice. The envelope stays that of ``power``.
+        """
+        window, filters = self._raised[which]
+        raised = self._mel_power(wave, shift, filters, window)
+        raised = (raised + 1e-3 * raised.mean()).log()
+        formants = (power + 1e-3 * power.mean()).log() @ self._smooth
+        return (raised - raised @ self._smooth + formants).exp()
 
     @staticmethod
     def _normalised_log(power: Tensor) -> Tensor:

@@ -1,8 +1,14 @@
-"""Training batches: runs of verses, joined with short pauses, rendered by the augmentation."""
+"""Training batches: runs of verses, joined with short pauses, rendered by the augmentation.
+
+Who speaks matters more than what is said: the voices of a corpus are drawn by the square root of
+their hours, so that a reader of the whole Quran is not heard a hundred times as often as somebody
+of whom there is a minute.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from acoustic.augment import Augmentation, FeatureExtractor
-from acoustic.corpus import SAMPLE_RATE, Samples, Utterance
+from acoustic.corpus import SAMPLE_RATE, Samples, Utterance, symbols_of
 from acoustic.features import SHIFT
 from acoustic.model import SUBSAMPLING
 from quran_index import QuranIndex
@@ -27,13 +33,13 @@ _BLOCK = 96  # features are padded to whole blocks: on CPU every new shape costs
 class Example:
     """Consecutive verses of one reciter and the quiet before, between and after them.
 
-    ``pauses`` (seconds) are one more than the verses; ``words``: the first and the last word;
-    ``shift``: samples a frame, other than `SHIFT` where the tempo is to change.
+    Words that are not of the Quran follow one another as they were drawn. ``pauses`` (seconds) are
+    one more than the utterances; ``shift``: samples a frame, other than `SHIFT` where the tempo is
+    to change.
     """
 
     utterances: tuple[Utterance, ...]
     pauses: tuple[float, ...]
-    words: tuple[int, int]
     shift: int = SHIFT
 
     @property
@@ -46,21 +52,28 @@ class Example:
         """Length in seconds at the changed tempo."""
         return self.seconds * SHIFT / self.shift
 
+    def words(self, index: QuranIndex) -> tuple[int, int] | None:
+        """The first and the last word; None: it is no passage of the Quran."""
+        first, last = self.utterances[0], self.utterances[-1]
+        return None if first.phonemes else (first.passage(index)[0], last.passage(index)[1])
+
+    def labels(self, index: QuranIndex) -> list[int]:
+        """CTC labels, each verse said in one breath."""
+        words = self.words(index)
+        if words is not None:
+            return one_breath(index, *words)
+        return [label for u in self.utterances for label in symbols_of(index, u.phonemes)]
+
 
 class Batch(NamedTuple):
-    """Features [B, T, BANDS], their lengths [B], first and last words [B, 2], all labels in one
-    row, and label counts [B]."""
+    """Features [B, T, BANDS], their lengths [B], the B examples' first and last words (None: not of
+    the Quran), all labels in one row, and label counts [B]."""
 
     features: Tensor
     lengths: Tensor
-    words: npt.NDArray[np.int64]
+    words: list[tuple[int, int] | None]
     labels: Tensor
     counts: Tensor
-
-
-def passage(index: QuranIndex, utterance: Utterance) -> tuple[int, int]:
-    """First and last word of an utterance."""
-    return utterance.passage(index)
 
 
 def one_breath(index: QuranIndex, first_word: int, last_word: int) -> list[int]:
@@ -74,14 +87,27 @@ def one_breath(index: QuranIndex, first_word: int, last_word: int) -> list[int]:
 
 
 class Sampler:
-    """Draws examples; longer ones are several verses in a row, as they are recited."""
+    """Draws examples; longer ones are several verses in a row, as they are recited.
+
+    ``corpora``: the utterances of each, and how many times as often as its voices deserve they are
+    to be heard.
+    """
 
     def __init__(
-        self, utterances: list[Utterance], index: QuranIndex, rng: np.random.Generator
+        self, corpora: Sequence[tuple[list[Utterance], float]], rng: np.random.Generator
     ) -> None:
-        self._utterances = utterances
-        self._index = index
+        self._utterances = utterances = [u for members, _ in corpora for u in members]
         self._rng = rng
+        self._voices: dict[str, list[int]] = defaultdict(list)
+        for i, u in enumerate(utterances):
+            self._voices[u.reciter].append(i)
+        factors = [factor for members, factor in corpora for _ in members]
+        shares = np.zeros(len(utterances))
+        for voice in self._voices.values():
+            samples = sum(utterances[i].samples for i in voice)
+            # Of the time that is heard, so that of longer utterances fewer are drawn.
+            shares[voice] = np.sqrt(samples) / samples * np.array([factors[i] for i in voice])
+        self._drawn = np.cumsum(shares)
         self._following = {
             (u.corpus, u.surah, u.ayah): i for i, u in enumerate(utterances) if u.ayah
         }
@@ -90,7 +116,8 @@ class Sampler:
         """A random example of at most ``longest`` seconds, at the tempo of ``settings``."""
         rng = self._rng
         while True:
-            run = [self._utterances[int(rng.integers(len(self._utterances)))]]
+            at = np.searchsorted(self._drawn, rng.uniform(0.0, self._drawn[-1]), side="right")
+            run = [self._utterances[int(at)]]
             pauses = [self._pause() if rng.random() < 0.5 else 0.0, self._pause()]
             seconds = run[0].samples / SAMPLE_RATE
             wanted = rng.uniform(0.3, 1.0) * longest
@@ -101,14 +128,16 @@ class Sampler:
                 run.append(following)
                 pauses.append(self._pause())
                 seconds += run[-1].samples / SAMPLE_RATE
-            words = passage(self._index, run[0])[0], passage(self._index, run[-1])[1]
             shift = settings.shift(rng) if settings is not None else SHIFT
-            example = Example(tuple(run), tuple(pauses), words, shift)
+            example = Example(tuple(run), tuple(pauses), shift)
             if example.seconds <= longest:
                 return example
 
     def _after(self, utterance: Utterance) -> Utterance | None:
         """What the reciter says next, if it was recorded; nothing follows a whole surah."""
+        if utterance.phonemes:
+            voice = self._voices[utterance.reciter]
+            return self._utterances[voice[self._rng.integers(len(voice))]]
         if not utterance.ayah:
             return None
         ayah = (utterance.last_ayah or utterance.ayah) + 1
@@ -161,23 +190,23 @@ class Collator:
     def __call__(self, examples: list[Example], settings: Augmentation | None) -> Batch | None:
         """A batch, augmented if ``settings`` are given; None when nothing in it fits its labels."""
         waves = [self.wave(e) for e in examples]
-        kept: list[tuple[Tensor, tuple[int, int], list[int]]] = []
+        kept: list[tuple[Tensor, tuple[int, int] | None, list[int]]] = []
         for i, (wave, example) in enumerate(zip(waves, examples, strict=True)):
             if settings is None:
                 features = self._extract.plain(wave)
             else:
                 behind = waves[i - 1] if len(waves) > 1 else None
                 features = self._extract.augmented(wave, example.shift, settings, self._rng, behind)
-            labels = one_breath(self._index, *example.words)
+            labels = example.labels(self._index)
             if _fits(features, labels):
-                kept.append((features, example.words, labels))
+                kept.append((features, example.words(self._index), labels))
         if not kept:
             return None
         features = nn.utils.rnn.pad_sequence([f for f, _, _ in kept], batch_first=True)
         return Batch(
             features=F.pad(features, (0, 0, 0, -features.shape[1] % _BLOCK)),
             lengths=torch.tensor([len(f) for f, _, _ in kept], device=self._device),
-            words=np.array([w for _, w, _ in kept]),
+            words=[w for _, w, _ in kept],
             labels=torch.tensor([x for _, _, y in kept for x in y], device=self._device),
             counts=torch.tensor([len(y) for _, _, y in kept], device=self._device),
         )

@@ -31,6 +31,7 @@ import numpy.typing as npt
 from acoustic.quality import (
     EMPTY,
     MIN_SECONDS,
+    NO_PHONEME,
     NO_VERSE,
     SAMPLE_RATE,
     UNREADABLE,
@@ -49,6 +50,7 @@ __all__ = [
     "decode",
     "load",
     "read_list",
+    "symbols_of",
 ]
 
 Int16 = npt.NDArray[np.int16]
@@ -56,10 +58,11 @@ Int16 = npt.NDArray[np.int16]
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """One labelled stretch of a corpus: a verse, a run of verses, or a whole surah.
+    """One labelled stretch of a corpus: a verse, a run of verses, a whole surah, or other words.
 
     ``ayah`` is the verse, or the first of the run; 0 means the whole surah. ``last_ayah`` is where
-    a run ends; 0 means that it is none.
+    a run ends; 0 means that it is none. Words that are not of the Quran are spelled in
+    ``phonemes``, and have no surah (0).
     """
 
     corpus: str
@@ -69,14 +72,15 @@ class Utterance:
     start: int
     samples: int
     last_ayah: int = 0
+    phonemes: str = ""
 
     @property
-    def one_verse(self) -> bool:
-        """Whether it is a single verse."""
-        return self.ayah > 0 and not self.last_ayah
+    def several_verses(self) -> bool:
+        """Whether it is a run of verses or a whole surah."""
+        return self.surah > 0 and (not self.ayah or self.last_ayah > 0)
 
     def passage(self, index: QuranIndex) -> tuple[int, int]:
-        """Its first and last word."""
+        """Its first and last word. ValueError: it is not of the Quran."""
         return _passage(index, self.surah, self.ayah, self.last_ayah)
 
 
@@ -114,7 +118,8 @@ def read_list(source: Path, root: Path | None = None) -> Iterator[dict[str, Any]
                 except (KeyError, TypeError, ValueError) as error:
                     raise ValueError(
                         f"{source}, line {number}: expected an object with file and surah, and "
-                        f"maybe ayah, last_ayah, start, end, reciter ({error!r})"
+                        "maybe ayah, last_ayah; or with file and phonemes; and maybe start, end, "
+                        f"reciter ({error!r})"
                     ) from error
 
 
@@ -124,6 +129,10 @@ def _row(row: dict[str, Any], root: Path) -> dict[str, Any]:
     numbers: dict[str, Any] = {name: int(row[name]) for name in verses if name in row}
     times: dict[str, Any] = {name: float(row[name]) for name in ("start", "end") if name in row}
     reciter = str(row.get("reciter", "unknown"))
+    if "phonemes" in row:
+        if numbers:
+            raise ValueError("phonemes are for what is no verse")
+        numbers = {"surah": 0, "phonemes": str(row["phonemes"])}
     if "surah" not in numbers:
         raise KeyError("surah")
     if "last_ayah" in numbers:
@@ -138,6 +147,11 @@ def _row(row: dict[str, Any], root: Path) -> dict[str, Any]:
 def _passage(index: QuranIndex, surah: int, ayah: int, last_ayah: int) -> tuple[int, int]:
     """First and last word of a text, as `Utterance` names it. ValueError: there is none such."""
     return index.passage(surah, ayah or 1, last_ayah or ayah or index.ayah_count(surah))
+
+
+def symbols_of(index: QuranIndex, phonemes: str) -> list[int]:
+    """Symbol numbers of a spelling in phonemes. ValueError: one of them is none."""
+    return [index.symbols.index(phoneme) for phoneme in phonemes]
 
 
 def _cut(row: dict[str, Any], audio: Int16) -> Int16:
@@ -184,6 +198,7 @@ def build(rows: list[dict[str, Any]], out: Path, index: QuranIndex) -> Report:
                         offset,
                         len(cut),
                         row.get("last_ayah", 0),
+                        row.get("phonemes", ""),
                     )
                     lines.write(json.dumps(asdict(entry), ensure_ascii=False) + "\n")
                     offset += len(cut)
@@ -194,11 +209,15 @@ def build(rows: list[dict[str, Any]], out: Path, index: QuranIndex) -> Report:
 def _judge(row: dict[str, Any], pcm: Int16 | None, index: QuranIndex) -> Judgement:
     """``pcm`` None: the file could not be read."""
     surah, ayah, last_ayah = row["surah"], row.get("ayah", 0), row.get("last_ayah", 0)
+    spelled: str = row.get("phonemes", "")
     measures, reason = None, None
     try:
-        phonemes = len(index.spell(*_passage(index, surah, ayah, last_ayah)))
+        if spelled:
+            phonemes = len(symbols_of(index, spelled))
+        else:
+            phonemes = len(index.spell(*_passage(index, surah, ayah, last_ayah)))
     except ValueError:
-        reason = NO_VERSE
+        reason = NO_PHONEME if spelled else NO_VERSE
     else:
         if pcm is None:
             reason = UNREADABLE
@@ -206,7 +225,8 @@ def _judge(row: dict[str, Any], pcm: Int16 | None, index: QuranIndex) -> Judgeme
             reason = EMPTY
         else:
             measures = Measures.of(pcm, phonemes)
-            reason = measures.rejection(one_verse=bool(ayah) and not last_ayah)
+            several = surah > 0 and (not ayah or last_ayah > 0)
+            reason = measures.rejection(one_verse=not several)
     return Judgement(row["file"], row["reciter"], surah, ayah, reason, measures, last_ayah)
 
 

@@ -21,7 +21,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from acoustic.batches import passage
 from acoustic.corpus import SAMPLE_RATE, Samples, Utterance, load
 from acoustic.encoder import WEIGHTS
 from acoustic.evaluate import hear
@@ -63,7 +62,7 @@ def delay(
     if begins is None or begins < _LEAST_QUIET:
         return None
     try:
-        words = align(hear(network, samples), index.graph, *passage(index, utterance), FRAME_SHIFT)
+        words = align(hear(network, samples), index.graph, *utterance.passage(index), FRAME_SHIFT)
     except ValueError:
         return None
     return words[0].start - begins

@@ -16,7 +16,6 @@ from rapidfuzz.distance import Levenshtein
 
 from acoustic import corpus
 from acoustic.augment import FeatureExtractor
-from acoustic.batches import passage
 from acoustic.model import ConformerCTC
 from decoders import greedy
 from decoders.align import pronunciation
@@ -94,6 +93,6 @@ class HeldOut:
         errors = Errors()
         for utterance in self.utterances:
             heard = hear(model, self.samples(utterance).astype(np.float32) / 32768.0)
-            errors += phoneme_errors(heard, self.index, *passage(self.index, utterance))
+            errors += phoneme_errors(heard, self.index, *utterance.passage(self.index))
         model.train(was_training)
         return errors.rate

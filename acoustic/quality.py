@@ -33,6 +33,7 @@ RATE = (0.7, 18.0)
 """Phonemes a second of sound, pauses left out. Disjoined letters are held longest."""
 
 UNREADABLE, NO_VERSE, EMPTY = "unreadable", "no such verse", "empty"
+NO_PHONEME = "no such phoneme"
 DURATION, SILENCE, CLIPPING = "duration", "silence", "clipping"
 TOO_SHORT, TOO_LONG = "too short for its text", "too long for its text"
 SPEECH_RATE = "speech rate"

@@ -52,7 +52,7 @@ def segment(source: Path, out: Path, encoder: Encoder, index: QuranIndex) -> Cou
     decoder = BeamDecoder(index.graph, Priors.load())
     samples, counts = Samples(), Counter[str]()
     out.mkdir(parents=True, exist_ok=True)
-    several = [u for u in load(source) if not u.one_verse]
+    several = [u for u in load(source) if u.several_verses]
     for path in sorted({u.corpus for u in several}):
         name = Path(path).name
         offset = 0

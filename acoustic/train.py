@@ -14,6 +14,8 @@ import argparse
 import json
 import os
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from enum import IntEnum
 from functools import partial
@@ -64,6 +66,8 @@ class Recipe:
     """The share of the time that hears short verses only, and plainly."""
     longest_first: float = 7.0
     middle_weight: float = 0.3
+    early_weight: float = 0.1
+    """Of emitting symbols early against emitting them rightly."""
     seed: int = 1
 
 
@@ -74,6 +78,19 @@ def ctc(logits: Tensor, frames: Tensor, batch: Batch) -> Tensor:
         log_probs, batch.labels, frames, batch.counts, reduction="sum", zero_infinity=True
     )
     return loss / batch.counts.sum()
+
+
+def lateness(logits: Tensor, frames: Tensor, batch: Batch) -> Tensor:
+    """Nats per label that frames would gain by saying what the next ones say.
+
+    Peak-first regularisation (Tian et al. 2022): CTC does not mind when a symbol is emitted, and a
+    network that hears more and more puts it off.
+    """
+    log_probs = logits.float().log_softmax(-1)
+    now, later = log_probs[:, :-1], log_probs[:, 1:].detach()
+    divergence = F.kl_div(now, later, reduction="none", log_target=True).sum(-1)
+    heard = torch.arange(1, logits.shape[1], device=frames.device)[None] < frames[:, None]
+    return (divergence * heard).sum() / batch.counts.sum()
 
 
 def average_gradients(model: nn.Module) -> None:
@@ -112,12 +129,13 @@ def as_pronounced(graph: Graph, logits: Tensor, frames: Tensor, batch: Batch) ->
     counts, labels = batch.counts.tolist(), []
     one_breath = torch.split(batch.labels, counts)
     for heard, length, words, given in zip(
-        log_probs, frames.tolist(), batch.words.tolist(), one_breath, strict=True
+        log_probs, frames.tolist(), batch.words, one_breath, strict=True
     ):
-        try:
-            labels.append(torch.from_numpy(pronunciation(heard[:length], graph, *words)).long())
-        except ValueError:  # no room for it
-            labels.append(given.cpu())
+        said = given.cpu()
+        if words is not None:
+            with suppress(ValueError):  # no room for it
+                said = torch.from_numpy(pronunciation(heard[:length], graph, *words)).long()
+        labels.append(said)
     return batch._replace(
         labels=torch.cat(labels).to(batch.labels.device),
         counts=torch.tensor([len(y) for y in labels], device=batch.counts.device),
@@ -216,7 +234,9 @@ class Trainer:
                 batch = as_pronounced(self._graph, logits, frames, batch)
             loss = ctc(logits, frames, batch)
             weight = self._recipe.middle_weight
-            ((1 - weight) * loss + weight * ctc(middle, frames, batch)).backward()  # type: ignore[no-untyped-call]
+            total = (1 - weight) * loss + weight * ctc(middle, frames, batch)
+            total = total + self._recipe.early_weight * lateness(logits, frames, batch)
+            total.backward()  # type: ignore[no-untyped-call]
             self.heard += float(batch.lengths.sum()) * 0.01 / 3600
         if dist.is_initialized():
             average_gradients(self.model)
@@ -281,7 +301,7 @@ class _Log:
 
 
 def train(
-    folders: list[Path],
+    data: Sequence[tuple[Path, float]],
     held_out: Path | None,
     out: Path,
     recipe: Recipe,
@@ -292,6 +312,7 @@ def train(
 ) -> bool:
     """One process's share of training; rank 0 logs, evaluates and saves.
 
+    ``data``: corpora, and how many times as often as its voices deserve each is to be heard.
     Whether it came to its end: False if any process was asked to stop (`StopSignals`) before.
     """
     torch.set_num_threads(1)
@@ -303,8 +324,7 @@ def train(
     if init is not None and not trainer.step:
         trainer.start_from(init)
     rng = np.random.default_rng((recipe.seed, rank, trainer.step))
-    utterances = [u for folder in folders for u in corpus.load(folder)]
-    sampler = Sampler(utterances, index, rng)
+    sampler = Sampler([(corpus.load(folder), factor) for folder, factor in data], rng)
     collate = Collator(trainer.device, index, rng)
     log = None
     if rank == 0:
@@ -337,9 +357,21 @@ def train(
     return end is _End.FINISHED
 
 
+def _weighted(argument: str) -> tuple[Path, float]:
+    folder, star, factor = argument.rpartition("*")
+    return (Path(folder), float(factor)) if star else (Path(argument), 1.0)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, prog="acoustic.train")
-    parser.add_argument("--data", type=Path, nargs="+", required=True, help="corpus folders")
+    parser.add_argument(
+        "--data",
+        type=_weighted,
+        nargs="+",
+        required=True,
+        metavar="CORPUS[*FACTOR]",
+        help="corpus folders, and how many times as often as others they are to be heard",
+    )
     parser.add_argument("--held-out", type=Path, help="corpus folder to measure on")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument(

@@ -27,7 +27,6 @@ from rich.console import Console
 from rich.table import Table
 
 from acoustic import corpus
-from acoustic.batches import passage
 from acoustic.encoder import WEIGHTS, Encoder
 from acoustic.evaluate import Errors, hear, phoneme_errors
 from acoustic.export import load_average
@@ -79,7 +78,7 @@ def held_out_passages(folder: Path, index: QuranIndex) -> Iterator[Passage]:
     utterances, samples = corpus.load(folder), corpus.Samples()
     for i in np.random.default_rng(0).permutation(len(utterances))[:_HELD_OUT]:
         wave = samples(utterances[i]).astype(np.float32) / 32768.0
-        yield f"held out/{utterances[i].reciter}", wave, *passage(index, utterances[i])
+        yield f"held out/{utterances[i].reciter}", wave, *utterances[i].passage(index)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

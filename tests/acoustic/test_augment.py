@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from acoustic.augment import Augmentation, FeatureExtractor
+from acoustic.augment import _PITCHES, Augmentation, FeatureExtractor
 from acoustic.channel import _CODECS, reverberate, transcode
-from acoustic.features import BANDS, SAMPLE_RATE, SHIFT
+from acoustic.features import BANDS, SAMPLE_RATE, SHIFT, hz_to_mel
 
 
 def bursts(seconds: float = 3.0) -> torch.Tensor:
@@ -73,3 +73,30 @@ def test_any_rendering_is_finite_and_as_long_as_its_tempo_says() -> None:
         features = extract.augmented(wave, shift, settings, rng, wave)
         assert features.shape == (len(wave) // shift, BANDS)
         assert torch.isfinite(features).all()
+
+
+def test_a_voice_is_raised_with_its_formants_where_they_are() -> None:
+    """A buzz of 150 Hz through one resonance: an octave higher, every second harmonic is gone."""
+    t = torch.arange(SAMPLE_RATE) / SAMPLE_RATE
+    harmonics = [150.0 * n for n in range(1, 40)]
+    level = [1 / (1 + ((f - 1500) / 300) ** 2) for f in harmonics]
+    wave = 0.05 * sum(
+        a * torch.sin(2 * torch.pi * f * t) for a, f in zip(level, harmonics, strict=True)
+    )
+    extract = FeatureExtractor()
+    power = extract._mel_power(wave, SHIFT, extract._filters)
+    raised = extract._higher(wave, SHIFT, power, len(_PITCHES) - 1)
+    assert raised.shape == power.shape
+    before, after = power[40:60].mean(0), raised[40:60].mean(0)
+    mel = torch.linspace(0, hz_to_mel(SAMPLE_RATE / 2), BANDS + 2)[1:-1]
+    hertz = 700 * (10 ** (mel / 2595) - 1)
+    resonance = (hertz > 1000) & (hertz < 2000)
+    for spectrum in (before, after):
+        assert (spectrum * hertz).sum() / spectrum.sum() == pytest.approx(1500, rel=0.05)
+        assert spectrum[resonance].sum() > 0.7 * spectrum.sum()
+
+    def at(spectrum: torch.Tensor, hz: float) -> float:
+        return float(spectrum[(hertz - hz).abs().argmin()])
+
+    for harmonic in (300.0, 600.0, 900.0):
+        assert at(after, harmonic) > 3 * at(after, harmonic + 150.0)

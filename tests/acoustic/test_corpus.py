@@ -118,24 +118,46 @@ def test_a_recording_may_hold_a_run_of_verses(tmp_path: Path, index: QuranIndex)
     dropped = [(row["ayah"], row["last_ayah"]) for row in report.to_dict()["dropped"]]
     assert dropped == [(1, 8), (281, 283)]
     run, verse = load(tmp_path / "corpus")
-    assert (run.ayah, run.last_ayah, run.one_verse) == (1, 7, False)
+    assert (run.ayah, run.last_ayah, run.several_verses) == (1, 7, True)
     assert run.passage(index) == index.passage(1, 1, 7)
-    assert (verse.ayah, verse.last_ayah, verse.one_verse) == (2, 0, True)
+    assert (verse.ayah, verse.last_ayah, verse.several_verses) == (2, 0, False)
     assert verse.passage(index) == index.passage(1, 2, 2)
+
+
+def test_a_recording_may_hold_words_that_are_no_quran(tmp_path: Path, index: QuranIndex) -> None:
+    shutil.copy(SAMPLE, tmp_path)
+    common = {"file": SAMPLE.name, "end": 1.0}
+    listed = list(
+        read_list(
+            write_list(
+                tmp_path / "list.jsonl",
+                common | {"phonemes": "سَبعَ"},
+                common | {"phonemes": "سبعة"},
+                common | {"phonemes": "سَبعَ" * 5},
+            )
+        )
+    )
+    report = build(listed, tmp_path / "corpus", index)
+    assert report.dropped() == {"no such phoneme": 1, "too short for its text": 1}
+    (word,) = load(tmp_path / "corpus")
+    assert (word.phonemes, word.surah, word.several_verses) == ("سَبعَ", 0, False)
+    with pytest.raises(ValueError, match="surah 0"):
+        word.passage(index)
 
 
 def test_a_corpus_without_runs_is_still_read(tmp_path: Path, index: QuranIndex) -> None:
     common = {"corpus": "x", "reciter": "X", "surah": 1, "start": 0, "samples": 9}
     write_list(tmp_path / "x.jsonl", common | {"ayah": 0}, common | {"ayah": 3})
     surah, verse = load(tmp_path)
-    assert (surah.passage(index), surah.one_verse) == (index.passage(1, 1, 7), False)
-    assert (verse.passage(index), verse.one_verse) == (index.passage(1, 3, 3), True)
+    assert (surah.passage(index), surah.several_verses) == (index.passage(1, 1, 7), True)
+    assert (verse.passage(index), verse.several_verses) == (index.passage(1, 3, 3), False)
 
 
 @pytest.mark.parametrize(
     "line",
     [
         *('{"file": "a.wav"}', '{"surah": 1}', "[]", "{", '{"file": "a", "surah": "x"}'),
+        '{"file": "a", "surah": 1, "phonemes": "x"}',
         *(f'{{"file": "a", "surah": 1, {run}}}' for run in ('"ayah": 3, "last_ayah": 2', LAST)),
     ],
 )
@@ -170,7 +192,7 @@ def test_several_verses_are_cut(tmp_path: Path, index: QuranIndex) -> None:
     counts = segment(tmp_path / "recordings", tmp_path / "verses", Encoder.load(), index)
     verses = load(tmp_path / "verses")
     assert counts["kept"] == len(verses)
-    assert all(verse.one_verse for verse in verses)
+    assert all(not verse.several_verses for verse in verses)
     ayahs = {
         name: [verse.ayah for verse in verses if verse.reciter == name]
         for name in ("whole", "run", "verse")

@@ -22,7 +22,7 @@ from acoustic.batches import Batch, one_breath
 from acoustic.corpus import SAMPLE_RATE, Utterance
 from acoustic.curve import curve
 from acoustic.export import export, load_average
-from acoustic.train import Recipe, as_pronounced, train
+from acoustic.train import Recipe, as_pronounced, lateness, train
 from decoders import greedy
 from quran_index import QuranIndex
 from tests.texts import spoken
@@ -72,9 +72,9 @@ def test_a_voice_is_learned_resumed_and_exported(
             steps=steps, peak_rate=4e-3, warmup_steps=20, batch_seconds=8.0, first_fraction=1.0
         )
 
-    train([corpus_folder], corpus_folder, tmp_path, recipe(20), SHAPE)
+    train([(corpus_folder, 1.0)], corpus_folder, tmp_path, recipe(20), SHAPE)
     first = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()][-1]
-    train([corpus_folder], corpus_folder, tmp_path, recipe(400), SHAPE)
+    train([(corpus_folder, 1.0)], corpus_folder, tmp_path, recipe(400), SHAPE)
     last = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()][-1]
     assert (first["step"], last["step"]) == (20, 400)
     assert last["per"] < min(first["per"], 0.2)
@@ -84,7 +84,7 @@ def test_a_voice_is_learned_resumed_and_exported(
 
     again = tmp_path / "again"
     again.mkdir()
-    train([corpus_folder], corpus_folder, again, recipe(2), SHAPE, tmp_path / "final.pt")
+    train([(corpus_folder, 1.0)], corpus_folder, again, recipe(2), SHAPE, tmp_path / "final.pt")
     started = json.loads((again / "log.jsonl").read_text().splitlines()[0])
     assert (started["step"], started["per"]) == (0, pytest.approx(last["per"], abs=0.02))
 
@@ -125,13 +125,13 @@ def test_a_training_that_is_asked_to_stop_saves_and_can_go_on(
     before = signal.getsignal(signal.SIGTERM)
     stopping = threading.Thread(target=stop)
     stopping.start()
-    assert not train([corpus_folder], None, tmp_path, recipe(1_000_000), SHAPE)
+    assert not train([(corpus_folder, 1.0)], None, tmp_path, recipe(1_000_000), SHAPE)
     stopping.join()
     assert signal.getsignal(signal.SIGTERM) == before
     stopped = steps(tmp_path / "checkpoint.pt")
     assert stopped >= 50
     assert not (tmp_path / "final.pt").exists()
-    assert train([corpus_folder], None, tmp_path, recipe(stopped + 2), SHAPE)
+    assert train([(corpus_folder, 1.0)], None, tmp_path, recipe(stopped + 2), SHAPE)
     assert steps(tmp_path / "checkpoint.pt") == stopped + 2
     assert (tmp_path / "final.pt").exists()
 
@@ -203,7 +203,7 @@ def test_labels_follow_the_pauses_that_were_heard(index: QuranIndex) -> None:
     batch = Batch(
         features=torch.zeros(1),
         lengths=torch.zeros(1),
-        words=np.array([[first, last]]),
+        words=[(first, last)],
         labels=torch.tensor(given),
         counts=torch.tensor([len(given)]),
     )
@@ -216,3 +216,22 @@ def test_labels_follow_the_pauses_that_were_heard(index: QuranIndex) -> None:
         index.graph, torch.zeros(1, 3, len(index.symbols)), torch.tensor([3]), batch
     )
     assert brief.labels.tolist() == given
+
+
+def test_emitting_a_symbol_earlier_is_rewarded() -> None:
+    """The gradient moves what the later frames say into the earlier ones, and stops at padding."""
+    logits = torch.zeros(1, 6, 4, requires_grad=True)
+    with torch.no_grad():
+        logits[0, :, 0] = 5.0
+        logits[0, 3, 2] = 10.0
+        logits[0, 5, 1] = 10.0  # past the end
+    batch = Batch(torch.zeros(1), torch.zeros(1), [None], torch.tensor([2]), torch.tensor([1]))
+    lateness(logits, torch.tensor([5]), batch).backward()
+    gradient = logits.grad
+    assert gradient is not None
+    assert gradient[0, 2, 2] < -0.5
+    assert gradient[0, 3, 0] < -0.5  # which then is silent itself
+    assert gradient[0, :2].abs().max() < 0.1
+    assert gradient[0, 4:].abs().max() < 0.1
+    ended = lateness(torch.zeros(1, 6, 4), torch.tensor([5]), batch)
+    assert float(ended) == 0.0
