@@ -85,14 +85,25 @@ class Utterance:
 
 
 def decode(path: Path) -> Int16:
-    """The whole file as 16 kHz mono int16; raises ``av.FFmpegError`` when it is not audio."""
+    """The whole file as 16 kHz mono int16; raises ``av.FFmpegError`` when it is not audio.
+
+    Packets that are none (tags in the middle of a stream, or at its end) are passed over.
+    """
     import av
 
     parts: list[Int16] = []
+    damage: av.FFmpegError | None = None
     with av.open(str(path), metadata_errors="ignore") as container:
         resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
-        for frame in container.decode(audio=0):
-            parts += [out.to_ndarray()[0] for out in resampler.resample(frame)]
+        for packet in container.demux(audio=0):
+            try:
+                frames = packet.decode()
+            except av.InvalidDataError as error:
+                damage = error
+                continue
+            parts += [out.to_ndarray()[0] for f in frames for out in resampler.resample(f)]
+        if damage is not None and not parts:
+            raise damage
         parts += [out.to_ndarray()[0] for out in resampler.resample(None)]
     return np.concatenate(parts) if parts else np.zeros(0, np.int16)
 

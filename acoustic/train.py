@@ -58,6 +58,9 @@ class Recipe:
     minutes: float = 0.0
     steps: int = 0
     peak_rate: float = 1.2e-3
+    init_rate: float = 4e-4
+    """The peak where training starts from weights that learned before: at the full one they forget
+    first, and it takes 75 hours of audio until they are where they were."""
     final_rate: float = 2e-5
     warmup_steps: int = 300
     batch_seconds: float = 64.0
@@ -112,11 +115,11 @@ def average_weights(average: nn.Module, model: nn.Module, decay: float) -> None:
             a.lerp_(b, 1 - decay)
 
 
-def learning_rate(recipe: Recipe, step: int, fraction: float) -> float:
-    """Linear warm-up by steps, cosine decay over the budget."""
+def learning_rate(recipe: Recipe, peak: float, step: int, fraction: float) -> float:
+    """Linear warm-up by steps to the peak, cosine decay over the budget."""
     cosine = 0.5 * (1 + np.cos(np.pi * fraction))
-    peak = recipe.final_rate + (recipe.peak_rate - recipe.final_rate) * cosine
-    return float(peak * min(1.0, (step + 1) / recipe.warmup_steps))
+    rate = recipe.final_rate + (peak - recipe.final_rate) * cosine
+    return float(rate * min(1.0, (step + 1) / recipe.warmup_steps))
 
 
 def as_pronounced(graph: Graph, logits: Tensor, frames: Tensor, batch: Batch) -> Batch:
@@ -145,7 +148,14 @@ def as_pronounced(graph: Graph, logits: Tensor, frames: Tensor, batch: Batch) ->
 class Trainer:
     """The network, its moving average and its optimiser, with the file they are kept in."""
 
-    def __init__(self, config: ModelConfig, recipe: Recipe, graph: Graph, checkpoint: Path) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        recipe: Recipe,
+        graph: Graph,
+        checkpoint: Path,
+        init: Path | None = None,
+    ) -> None:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(recipe.seed)
         self.model = ConformerCTC(config).to(self.device)
@@ -155,6 +165,7 @@ class Trainer:
         self.heard = 0.0  # hours of audio, in this process
         self._started = time.monotonic()
         self._recipe = recipe
+        self._peak_rate = recipe.peak_rate if init is None else recipe.init_rate
         self._graph = graph
         self._checkpoint = checkpoint
         matrices = [p for p in self.model.parameters() if p.ndim > 1]
@@ -169,6 +180,8 @@ class Trainer:
         )
         if checkpoint.exists():
             self._resume()
+        elif init is not None:
+            self._start_from(init)
         self.model.train()
 
     def _resume(self) -> None:
@@ -211,7 +224,7 @@ class Trainer:
         weights = {name: value.half() for name, value in self.average.state_dict().items()}
         torch.save({"average": weights, "config": asdict(self.model.config)}, path)
 
-    def start_from(self, path: Path) -> None:
+    def _start_from(self, path: Path) -> None:
         """Take the weights of an earlier training's `save_average`; its shape must be the same."""
         weights = torch.load(path, map_location=self.device, weights_only=True)["average"]
         self.model.load_state_dict(weights)
@@ -242,7 +255,7 @@ class Trainer:
             average_gradients(self.model)
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate(self._recipe, self.step, self.fraction)
+            group["lr"] = learning_rate(self._recipe, self._peak_rate, self.step, self.fraction)
         self._optimizer.step()
         self.step += 1
         if self.step % EMA_EVERY == 0:
@@ -320,9 +333,7 @@ def train(
         dist.init_process_group("gloo", rank=rank, world_size=world)
     index = QuranIndex.load()
     config = ModelConfig(symbols=len(index.symbols), **shape)
-    trainer = Trainer(config, recipe, index.graph, out / "checkpoint.pt")
-    if init is not None and not trainer.step:
-        trainer.start_from(init)
+    trainer = Trainer(config, recipe, index.graph, out / "checkpoint.pt", init)
     rng = np.random.default_rng((recipe.seed, rank, trainer.step))
     sampler = Sampler([(corpus.load(folder), factor) for folder, factor in data], rng)
     collate = Collator(trainer.device, index, rng)

@@ -37,7 +37,7 @@ from .events import (
 )
 from .history import Float, History
 from .mistakes import MistakeFinder, Recited, Slip
-from .passages import Passage, PassageFinder, Stretch
+from .passages import ASIDE, Passage, PassageFinder, Stretch
 from .policy import Evidence, Policy
 from .vad import SpeechState
 
@@ -217,11 +217,16 @@ class Follower:
             onward = sum(
                 self._finder.phonemes(s.first_word, s.last_word) for p in later for s in p.stretches
             )
-            return onward >= self._policy.onward_phonemes or self._is_settled(passage, partial)
+            # Who leaves a verse in its middle may be back after a wrong word.
+            complete = passage.last_word == self._last_of(passage.verse)
+            needed = self._policy.onward_phonemes + (0 if complete else ASIDE)
+            return onward >= needed or (complete and self._is_settled(passage, partial))
         if passage.last_word != self._last_of(passage.verse) or passage.verse == self._basmala:
             return False  # the basmala opens most recitations: a verse only if nothing else follows
         if not partial.pause:
-            return False  # it may be a long vowel that is no voice to a detector of speech
+            # It may be a long vowel that is no voice to a detector of speech, or a word whose last
+            # sounds were too weak to be heard.
+            return speech.silence >= 2 * self._policy.pause
         return max(partial.pause * self._clock.shift, speech.silence) >= self._policy.pause
 
     def _is_settled(self, passage: Passage, partial: Partial) -> bool:
@@ -457,8 +462,6 @@ class Follower:
                 end = until
                 if following is not None:
                     last_word, end = _reach(stretch, following.stretches[0])
-            elif passage.stretches[i + 1].entered > stretch.entered:
-                end = passage.stretches[i + 1].entered
             start = self._start(stretch)
             log_probs = self._history.between(start, end)
             if not len(log_probs):

@@ -75,26 +75,27 @@ class MistakeFinder:
         self, words: list[WordTime], between: Callable[[int, int], Float]
     ) -> Iterator[Slip]:
         """Mistakes in the aligned words of one verse, in frames; ``between`` has the log-probs."""
-        for before, after in pairwise(words):
-            if after.word > before.word + 1 and after.start >= before.end:
-                confidence = self._left_out(before, after, between)
-                for missing in range(before.word + 1, after.word):
-                    yield self._slip(missing, "", confidence)
         lengths = [len(self._index.spell(w.word, w.word)) for w in words]
         usual = float(np.median([w.score / n for w, n in zip(words, lengths, strict=True)]))
-        if len(words) < 3 or usual < _CLEAR:
-            return
-        for word, following, length in zip(words[1:-1], words[2:], lengths[1:-1], strict=True):
-            frames = between(round(word.start), round(following.start))
-            sounds = greedy(frames)
-            try:
-                expected = pronunciation(frames, self._graph, word.word, word.word).tolist()
-            except ValueError:  # no room for it in its own frames alone
+        clear = len(words) >= 3 and usual >= _CLEAR
+        for before, after in pairwise(words):
+            missing = range(before.word + 1, after.word)
+            if not missing or after.start < before.end:
                 continue
-            if Levenshtein.normalized_distance(sounds, expected) >= _UNLIKE:
-                gain = usual * length - word.score - _SOUND * len(sounds)
-                heard = "".join(self._symbols[i] for i in sounds)
-                yield self._slip(word.word, heard, _probability(gain))
+            confidence, heard = self._left_out(before, after, between), ""
+            if clear:
+                frames = between(round(before.end), round(after.start))
+                instead, sounds = self._replaced(frames, missing, None, usual)
+                if instead > confidence:
+                    confidence, heard = instead, sounds
+            for word in missing:
+                yield self._slip(word, heard, confidence)
+        for said, following in pairwise(words[1:]) if clear else ():
+            frames = between(round(said.start), round(following.start))
+            only = range(said.word, said.word + 1)
+            confidence, heard = self._replaced(frames, only, said.score, usual)
+            if confidence:
+                yield self._slip(said.word, heard, confidence)
 
     def between_verses(self, before: Recited, now: Recited) -> Iterator[tuple[int, Slip]]:
         """Mistakes on the way from one verse to the next: the slots they belong to, and they."""
@@ -119,6 +120,28 @@ class MistakeFinder:
     def _slip(self, word: int, heard: str, confidence: float) -> Slip:
         verse = int(self._index.verse_of_word[word])
         return Slip(verse, word - int(self._index.first_word[verse]) + 1, heard, confidence)
+
+    def _replaced(
+        self, frames: Float, words: range, score: float | None, usual: float
+    ) -> tuple[float, str]:
+        """Probability that something else was said in the words' place, and what.
+
+        ``score``: how well they fit, in nats (None: the path passed them over); ``usual``: nats a
+        phoneme of the words around.
+        """
+        sounds = greedy(frames)
+        first, last = words[0], words[-1]
+        try:
+            expected = pronunciation(frames, self._graph, first, last).tolist()
+            if score is None:
+                score = sum(w.score for w in align(frames, self._graph, first, last, 1.0))
+        except ValueError:  # no room for them in these frames alone
+            return 0.0, ""
+        if Levenshtein.normalized_distance(sounds, expected) < _UNLIKE:
+            return 0.0, ""
+        length = len(self._index.spell(first, last))
+        gain = usual * length - score - _SOUND * len(sounds)
+        return _probability(gain), "".join(self._symbols[i] for i in sounds)
 
     def _left_out(
         self, before: WordTime, after: WordTime, between: Callable[[int, int], Float]

@@ -15,6 +15,11 @@ import numpy as np
 from decoders.path import Run
 from quran_index import QuranIndex
 
+ASIDE = 14
+"""Phonemes of other verses that may stand in a word's place: a reciter who says a wrong word and
+reads on is still in the verse, though the best path makes a leap of it."""
+_MISSED = 4  # words over which a verse is read on after an aside
+
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
@@ -73,8 +78,8 @@ class PassageFinder:
     def find(self, runs: Iterable[Run], decided: Callable[[int, Stretch], bool]) -> list[Passage]:
         """The passages of a path, in order, without the stretches (of a verse) already ``decided``.
 
-        Going back inside a verse, or skipping ahead in it, stays in its passage; beginning it anew
-        after its last word opens another.
+        Going back inside a verse, or skipping ahead in it, stays in its passage, and so does
+        reading on in it after an aside; beginning it anew after its last word opens another.
         """
         passages: list[Passage] = []
         for run in runs:
@@ -82,6 +87,8 @@ class PassageFinder:
                 if decided(verse, stretch):
                     continue
                 opens, ends = self._index.first_word[verse : verse + 2].tolist()
+                if self._is_aside(passages, verse, stretch):
+                    passages.pop()
                 last = passages[-1] if passages else None
                 if last is not None and last.verse == verse:
                     complete = last.stretches[-1].last_word == ends - 1
@@ -90,6 +97,14 @@ class PassageFinder:
                         continue
                 passages.append(Passage(verse, (stretch,)))
         return passages
+
+    def _is_aside(self, passages: list[Passage], verse: int, stretch: Stretch) -> bool:
+        """Whether the last passage only stands for words of the verse that is read on now."""
+        if len(passages) < 2 or passages[-2].verse != verse:
+            return False
+        missed = stretch.first_word - passages[-2].stretches[-1].last_word - 1
+        aside = sum(self.phonemes(s.first_word, s.last_word) for s in passages[-1].stretches)
+        return 0 <= missed <= _MISSED and aside <= ASIDE
 
     def _split(self, run: Run) -> Iterable[tuple[int, Stretch]]:
         index, length = self._index, self._length

@@ -11,6 +11,7 @@ import wave
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
@@ -166,6 +167,22 @@ def test_a_line_that_is_no_row_is_named(tmp_path: Path, line: str) -> None:
     manifest.write_text('{"file": "a.wav", "surah": 1, "ayah": 1}\n\n' + line + "\n")
     with pytest.raises(ValueError, match=r"manifest\.jsonl, line 3: expected an object with file"):
         list(read_list(manifest))
+
+
+def test_junk_after_the_audio_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp3"
+    with av.open(str(path), "w", format="mp3") as output:
+        stream = output.add_stream("libmp3lame", rate=SAMPLE_RATE, layout="mono")
+        frame = av.AudioFrame.from_ndarray(decode(SAMPLE)[None, : 2 * SAMPLE_RATE], "s16", "mono")
+        frame.sample_rate = SAMPLE_RATE
+        for part in (frame, None):
+            output.mux(stream.encode(part))
+    whole = decode(path)
+    path.write_bytes(path.read_bytes() + bytes(400))
+    assert np.array_equal(decode(path), whole)
+    path.write_bytes(bytes(4000))
+    with pytest.raises(av.FFmpegError):
+        decode(path)
 
 
 def test_reciters_whose_names_make_one_file_name(tmp_path: Path, index: QuranIndex) -> None:

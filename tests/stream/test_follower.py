@@ -58,7 +58,7 @@ class Listener:
         quiet[:, 0] = -0.01
         return self.follow(np.concatenate([log_probs, quiet]), len(log_probs))
 
-    def follow(self, log_probs: np.ndarray, speech_frames: int) -> list[Event]:
+    def follow(self, log_probs: np.ndarray, speech_frames: int, end: bool = True) -> list[Event]:
         clock, state = FrameClock(SHIFT), self.decoder.start()
         symbols = self.index.symbols
         follower = Follower(self.index, self.index.graph, symbols, self.finder, clock, Policy())
@@ -72,6 +72,8 @@ class Listener:
             silence = max(0.0, now - speech_frames * SHIFT)
             speech = SpeechState(active=not silence, since=0.0, silence=silence)
             events += follower.update(self.decoder.partial(state), now, speech)
+        if not end:
+            return events
         partial, decoding = self.decoder.partial(state), self.decoder.finish(state)
         return events + follower.finish(partial, decoding)
 
@@ -194,6 +196,19 @@ def test_silence_finalises_a_complete_verse_before_the_end(listener: Listener) -
     assert not [e for e in events[final:] if isinstance(e, (Provisional, Retracted))]
 
 
+def test_silence_finalises_a_verse_whose_last_sounds_were_not_heard(listener: Listener) -> None:
+    index = listener.index
+    spelled = index.spell(*index.passage(1, 4, 4)).tolist()[:-2]
+    log_probs = spoken(np.random.default_rng(0), [spelled], len(index.symbols))
+    quiet = np.full((int(2.4 / SHIFT), log_probs.shape[1]), -9.0, np.float32)
+    quiet[:, 0] = -0.01
+    heard = np.concatenate([log_probs, quiet])
+    state = listener.decoder.start()
+    listener.decoder.advance(state, heard)
+    assert not listener.decoder.partial(state).pause
+    assert finals(listener.follow(heard, len(log_probs), end=False)) == [(1, 4)]
+
+
 def test_who_talked_is_believed_less() -> None:
     policy, evidence = Policy(), Evidence(0.9, -1.0, 20)
     after = policy.probability(replace(evidence, foreign=True))
@@ -256,6 +271,23 @@ def test_another_word_in_its_place_is_told(listener: Listener) -> None:
     ((surah, ayah, word, heard),) = mistakes(events)
     assert (surah, ayah, word) == (2, 286, 10)
     assert len(heard) >= 3
+
+
+def test_a_word_of_another_verse_is_a_mistake_and_no_leap(listener: Listener) -> None:
+    """The best path goes over to the verse that the word is from, and comes back."""
+    index = listener.index
+    (first, last), (_, other) = index.passage(70, 43, 43), index.passage(89, 15, 15)
+    at = first + 4
+    said = [index.spell(first, at - 1), index.spell(other, other), index.spell(at + 1, last)]
+    breaths = [index.spell(*index.passage(70, 42, 42)), np.concatenate(said)]
+    log_probs = spoken(np.random.default_rng(0), [b.tolist() for b in breaths], len(index.symbols))
+    state = listener.decoder.start()
+    listener.decoder.advance(state, log_probs)
+    runs = listener.decoder.finish(state).runs
+    assert [index.reference(int(index.verse_of_word[run.first_word]))[0] for run in runs][1] != 70
+    events = listener.follow(log_probs, len(log_probs))
+    assert finals(events) == [(70, 42), (70, 43)]
+    assert [m[:3] for m in mistakes(events)] == [(70, 43, 5)]
 
 
 def test_a_slip_into_a_similar_verse_is_told(listener: Listener) -> None:
