@@ -69,8 +69,6 @@ class Recipe:
     """The share of the time that hears short verses only, and plainly."""
     longest_first: float = 7.0
     middle_weight: float = 0.3
-    early_weight: float = 0.1
-    """Of emitting symbols early against emitting them rightly."""
     seed: int = 1
 
 
@@ -81,19 +79,6 @@ def ctc(logits: Tensor, frames: Tensor, batch: Batch) -> Tensor:
         log_probs, batch.labels, frames, batch.counts, reduction="sum", zero_infinity=True
     )
     return loss / batch.counts.sum()
-
-
-def lateness(logits: Tensor, frames: Tensor, batch: Batch) -> Tensor:
-    """Nats per label that frames would gain by saying what the next ones say.
-
-    Peak-first regularisation (Tian et al. 2022): CTC does not mind when a symbol is emitted, and a
-    network that hears more and more puts it off.
-    """
-    log_probs = logits.float().log_softmax(-1)
-    now, later = log_probs[:, :-1], log_probs[:, 1:].detach()
-    divergence = F.kl_div(now, later, reduction="none", log_target=True).sum(-1)
-    heard = torch.arange(1, logits.shape[1], device=frames.device)[None] < frames[:, None]
-    return (divergence * heard).sum() / batch.counts.sum()
 
 
 def average_gradients(model: nn.Module) -> None:
@@ -247,9 +232,7 @@ class Trainer:
                 batch = as_pronounced(self._graph, logits, frames, batch)
             loss = ctc(logits, frames, batch)
             weight = self._recipe.middle_weight
-            total = (1 - weight) * loss + weight * ctc(middle, frames, batch)
-            total = total + self._recipe.early_weight * lateness(logits, frames, batch)
-            total.backward()  # type: ignore[no-untyped-call]
+            ((1 - weight) * loss + weight * ctc(middle, frames, batch)).backward()  # type: ignore[no-untyped-call]
             self.heard += float(batch.lengths.sum()) * 0.01 / 3600
         if dist.is_initialized():
             average_gradients(self.model)

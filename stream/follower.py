@@ -142,7 +142,8 @@ class Follower:
             return []
         if pending:
             # Whichever verse it may be, is it one at all?
-            evidence = self._evidence(1.0, self._align(pending[-1], None, frames)[:-1])
+            aligned = self._align(pending[-1], None, frames, pending[:-1])
+            evidence = self._evidence(1.0, aligned[:-1])
             if self._policy.probability(evidence) >= 0.5:
                 return []  # it may yet be known which verse it is
         self._foreign = self._talked = True
@@ -224,9 +225,7 @@ class Follower:
         if passage.last_word != self._last_of(passage.verse) or passage.verse == self._basmala:
             return False  # the basmala opens most recitations: a verse only if nothing else follows
         if not partial.pause:
-            # It may be a long vowel that is no voice to a detector of speech, or a word whose last
-            # sounds were too weak to be heard.
-            return speech.silence >= 2 * self._policy.pause
+            return False  # it may be a long vowel that is no voice to a detector of speech
         return max(partial.pause * self._clock.shift, speech.silence) >= self._policy.pause
 
     def _is_settled(self, passage: Passage, partial: Partial) -> bool:
@@ -259,7 +258,9 @@ class Follower:
         events: list[Event] = []
         slot, strays = self._slot_of(pending, 0)
         if counts:
-            slot = slot or self._take_slot(strays, passage.verse)
+            if slot is None:  # known only now that it is over: a slot opens with its verse shown
+                slot = self._take_slot(strays, passage.verse)
+                events.append(self._provisional(slot, passage, probability))
             self._open.remove(slot)
             self._talked = False
             events += self._tell_words(slot, words)
@@ -389,10 +390,13 @@ class Follower:
     def _show(self, pending: list[Passage], frames: int) -> list[Event]:
         """Shows the passage being recited, if it is likely enough, and tells its complete words."""
         index, passage = self._index, pending[-1]
-        aligned = self._align(passage, None, frames)
-        # Of the current word there may be no more than the beginning: it says little of the fit.
-        evidence = self._evidence(self._grouped(passage.verse), aligned[:-1] or aligned)
-        confidence = self._policy.probability(evidence)
+        aligned = self._align(passage, None, frames, pending[:-1])
+        # Of the current word there may be no more than the beginning: it may say little of the fit.
+        posterior = self._grouped(passage.verse)
+        confidence = max(
+            self._policy.probability(self._evidence(posterior, words))
+            for words in (aligned, aligned[:-1])
+        )
         spoken = self._finder.phonemes(passage.first_word, passage.last_word)
         slot, strays = self._slot_of(pending, len(pending) - 1)
         events: list[Event] = []
@@ -402,25 +406,29 @@ class Follower:
                 return []
             slot = self._take_slot(strays, passage.verse)
             events += [self._withdraw(stray, "replaced") for stray in strays]
+        shown = self._provisional(slot, passage, confidence)
+        if slot.shown is None or _place(shown) != _place(slot.shown):
+            events.append(shown)
+            slot.shown = shown
+        current = passage.stretches[-1].last_word
+        if current > max(slot.told, passage.first_word - 1) + 1:
+            events += self._tell_words(slot, [w for w in aligned if w.word < current])
+        return events
+
+    def _provisional(self, slot: _Slot, passage: Passage, confidence: float) -> Provisional:
+        index = self._index
         surah, ayah = index.reference(passage.verse)
         opens, end = index.first_word[passage.verse : passage.verse + 2].tolist()
-        current = passage.stretches[-1].last_word
         others = [(v, p) for v, p in self._posteriors.items() if v != passage.verse and p >= _LEAST]
-        shown = Provisional(
+        return Provisional(
             slot=slot.number,
             surah=surah,
             ayah=ayah,
-            current_word=current - opens + 1,
+            current_word=passage.stretches[-1].last_word - opens + 1,
             words_total=end - opens,
             confidence=confidence,
             alternatives=tuple(Candidate(*index.reference(v), p) for v, p in others[:_LISTED]),
         )
-        if slot.shown is None or _place(shown) != _place(slot.shown):
-            events.append(shown)
-            slot.shown = shown
-        if current > max(slot.told, passage.first_word - 1) + 1:
-            events += self._tell_words(slot, [w for w in aligned if w.word < current])
-        return events
 
     def _tell_words(self, slot: _Slot, words: list[Aligned]) -> list[Event]:
         """`word` for each of ``words`` that was not told before."""
@@ -449,11 +457,18 @@ class Follower:
 
     # --- when it was said -------------------------------------------------------------------------
 
-    def _align(self, passage: Passage, following: Passage | None, until: int) -> list[Aligned]:
+    def _align(
+        self,
+        passage: Passage,
+        following: Passage | None,
+        until: int,
+        before: Sequence[Passage] = (),
+    ) -> list[Aligned]:
         """Times of the passage's words, in frames; a word recited again counts where it was last.
 
         Of a run that goes on into the ``following`` verse, that one's words come after them: they
-        show where this verse's last word ends.
+        show where this verse's last word ends. Of one that comes from passages ``before`` that are
+        not decided yet, theirs come first: where a verse begins inside a run is only guessed.
         """
         aligned: dict[int, Aligned] = {}
         for i, stretch in enumerate(passage.stretches):
@@ -462,16 +477,18 @@ class Follower:
                 end = until
                 if following is not None:
                     last_word, end = _reach(stretch, following.stretches[0])
-            start = self._start(stretch)
+            earliest = stretch if i else _run_from(before, stretch)
+            start = self._start(earliest)
             log_probs = self._history.between(start, end)
             if not len(log_probs):
                 continue
             try:
-                times = align(log_probs, self._graph, stretch.first_word, last_word, 1.0)
+                times = align(log_probs, self._graph, earliest.first_word, last_word, 1.0)
             except ValueError:  # too few frames: the path has only just arrived there
                 continue
             for t in times:
-                aligned[t.word] = replace(t, start=t.start + start, end=t.end + start)
+                if t.word >= stretch.first_word:
+                    aligned[t.word] = replace(t, start=t.start + start, end=t.end + start)
         return [aligned[w] for w in sorted(aligned)]
 
     def _start(self, stretch: Stretch) -> int:
@@ -498,6 +515,16 @@ def _key(passage: Passage) -> tuple[int, int]:
 
 def _place(shown: Provisional) -> tuple[int, int, int, float]:
     return shown.surah, shown.ayah, shown.current_word, round(shown.confidence, 1)
+
+
+def _run_from(before: Sequence[Passage], stretch: Stretch) -> Stretch:
+    """The earliest of the stretches before that were read in the same run."""
+    for passage in reversed(before):
+        last = passage.stretches[-1]
+        if last.entered != stretch.entered:
+            break
+        stretch = last
+    return stretch
 
 
 def _reach(stretch: Stretch, following: Stretch) -> tuple[int, int]:

@@ -43,8 +43,7 @@ class Policy:
     show_phonemes: int = 6
     """Phonemes that must have been heard of a verse to show it."""
     pause: float = 0.7
-    """Silence after a verse's last word that makes it final; twice as long where the end of that
-    word was not heard."""
+    """Silence after a verse's last word that makes it final."""
     onward_phonemes: int = 12
     """Phonemes of what follows that make the verse before it final."""
     partial_phonemes: int = 12

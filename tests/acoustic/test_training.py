@@ -22,7 +22,7 @@ from acoustic.batches import Batch, one_breath
 from acoustic.corpus import SAMPLE_RATE, Utterance
 from acoustic.curve import curve
 from acoustic.export import export, load_average
-from acoustic.train import Recipe, as_pronounced, lateness, train
+from acoustic.train import Recipe, as_pronounced, train
 from decoders import greedy
 from quran_index import QuranIndex
 from tests.texts import spoken
@@ -216,22 +216,3 @@ def test_labels_follow_the_pauses_that_were_heard(index: QuranIndex) -> None:
         index.graph, torch.zeros(1, 3, len(index.symbols)), torch.tensor([3]), batch
     )
     assert brief.labels.tolist() == given
-
-
-def test_emitting_a_symbol_earlier_is_rewarded() -> None:
-    """The gradient moves what the later frames say into the earlier ones, and stops at padding."""
-    logits = torch.zeros(1, 6, 4, requires_grad=True)
-    with torch.no_grad():
-        logits[0, :, 0] = 5.0
-        logits[0, 3, 2] = 10.0
-        logits[0, 5, 1] = 10.0  # past the end
-    batch = Batch(torch.zeros(1), torch.zeros(1), [None], torch.tensor([2]), torch.tensor([1]))
-    lateness(logits, torch.tensor([5]), batch).backward()
-    gradient = logits.grad
-    assert gradient is not None
-    assert gradient[0, 2, 2] < -0.5
-    assert gradient[0, 3, 0] < -0.5  # which then is silent itself
-    assert gradient[0, :2].abs().max() < 0.1
-    assert gradient[0, 4:].abs().max() < 0.1
-    ended = lateness(torch.zeros(1, 6, 4), torch.tensor([5]), batch)
-    assert float(ended) == 0.0
