@@ -218,14 +218,24 @@ class Follower:
             onward = sum(
                 self._finder.phonemes(s.first_word, s.last_word) for p in later for s in p.stretches
             )
-            # Who leaves a verse in its middle may be back after a wrong word.
-            complete = passage.last_word == self._last_of(passage.verse)
-            needed = self._policy.onward_phonemes + (0 if complete else ASIDE)
-            return onward >= needed or (complete and self._is_settled(passage, partial))
-        if passage.last_word != self._last_of(passage.verse) or passage.verse == self._basmala:
-            return False  # the basmala opens most recitations: a verse only if nothing else follows
+            if passage.last_word != self._last_of(passage.verse):
+                # Who leaves a verse in its middle may be back after a wrong word.
+                return onward >= self._policy.onward_phonemes + ASIDE
+            verses = {p.verse for p in later} - {passage.verse}
+            return (
+                onward >= self._policy.onward_phonemes
+                or sum(self._posteriors.get(v, 0.0) for v in verses) >= self._policy.onward
+                or self._is_settled(passage, partial)
+            )
+        if passage.last_word != self._last_of(passage.verse):
+            return False
+        if passage.verse == self._basmala:
+            # It opens most recitations: a verse only if nothing else follows.
+            return min(speech.silence, speech.quiet) >= self._policy.opening_pause
         if not partial.pause:
-            return False  # it may be a long vowel that is no voice to a detector of speech
+            # It may be a long vowel that is no voice to a detector of speech; but if it is no
+            # longer loud either, the word's last sounds were too weak to be heard.
+            return min(speech.silence, speech.quiet) >= 1.5 * self._policy.pause
         return max(partial.pause * self._clock.shift, speech.silence) >= self._policy.pause
 
     def _is_settled(self, passage: Passage, partial: Partial) -> bool:

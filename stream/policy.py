@@ -43,9 +43,15 @@ class Policy:
     show_phonemes: int = 6
     """Phonemes that must have been heard of a verse to show it."""
     pause: float = 0.7
-    """Silence after a verse's last word that makes it final."""
+    """Silence after a verse's last word that makes it final; half as much again where the end of
+    that word was not heard."""
+    opening_pause: float = 2.0
+    """Silence after the basmala that makes it a verse. Of 180 surahs by 18 readers that went on
+    after it, 98% did so within 1.3 s, and all within 1.7 s."""
+    onward: float = 0.95
+    """Posterior of what follows that makes a complete verse before it final."""
     onward_phonemes: int = 12
-    """Phonemes of what follows that make the verse before it final."""
+    """Phonemes of what follows that do so, whatever its posterior."""
     partial_phonemes: int = 12
     """Phonemes that an incomplete verse needs to count as recited."""
     mistake: float = 0.9
@@ -69,6 +75,6 @@ class Policy:
 
 
 BALANCED = Policy()
-QUICK = replace(BALANCED, show=0.4, pause=0.4, onward_phonemes=8)
-CAREFUL = replace(BALANCED, show=0.8, accept=0.8, pause=1.2, onward_phonemes=20)
+QUICK = replace(BALANCED, show=0.4, pause=0.4, onward=0.8, onward_phonemes=8)
+CAREFUL = replace(BALANCED, show=0.8, accept=0.8, pause=1.2, onward=0.99, onward_phonemes=20)
 """Presets: sooner and more often wrong, or later and surer, than the default."""

@@ -30,6 +30,8 @@ _SPEECH_STEPS = 2  # a single step is a click
 _ABOVE_FLOOR_DB = 12.0
 _LOWEST_FLOOR_DB = -65.0  # of full scale: digital silence must not make breath look loud
 _FLOOR_STEPS = round(10 / _STEP_SECONDS)
+# What is held or hummed is hardly softer than what is said, whatever Silero says of it.
+_BELOW_LOUDEST_DB = 15.0
 # Until this much was heard nobody knows what quiet is here: take it for as quiet as possible.
 _LEARNING_STEPS = round(3 / _STEP_SECONDS)
 
@@ -95,12 +97,14 @@ class SpeechState:
     """Whether somebody recites, at one moment.
 
     `since`: where the present speech or silence began (audio seconds). `silence`: seconds since a
-    voice was last heard; it counts from the beginning while none was heard yet.
+    voice was last heard; it counts from the beginning while none was heard yet. `quiet`: seconds
+    since it was last about as loud as in the loudest moment of the last ten seconds.
     """
 
     active: bool
     since: float
     silence: float
+    quiet: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +131,7 @@ class SpeechGate:
         self._levels[:_LEARNING_STEPS] = _LOWEST_FLOOR_DB
         self._run = 0
         self._last_sound = -np.inf
+        self._last_loud = 0.0
         self._last_heard = -np.inf
         self._last_voice = -np.inf
         self._active = False
@@ -142,7 +147,10 @@ class SpeechGate:
             return
         samples = samples[:whole]
         probabilities = self._vad.probabilities(self._state, samples)
-        sound = (probabilities >= _LISTEN_PROBABILITY) | self._above_floor(samples)
+        above_floor, loud = self._levels_of(samples)
+        sound = (probabilities >= _LISTEN_PROBABILITY) | above_floor
+        if loud.any():
+            self._last_loud = (self._steps + int(np.flatnonzero(loud)[-1]) + 1) * _STEP_SECONDS
         for voice, audible in zip(probabilities >= _SPEECH_PROBABILITY, sound, strict=True):
             self._steps += 1
             end = self._steps * _STEP_SECONDS
@@ -177,7 +185,8 @@ class SpeechGate:
 
     def state(self, now: float) -> SpeechState:
         """The state at `now`."""
-        return SpeechState(self._active, self._since, now - max(self._last_voice, 0.0))
+        silence = now - max(self._last_voice, 0.0)
+        return SpeechState(self._active, self._since, silence, now - self._last_loud)
 
     def _voice(self, start: float, end: float) -> None:
         if self._active and start - self._last_voice >= SPEECH_END:
@@ -188,11 +197,13 @@ class SpeechGate:
             self._changes.append(SpeechChange(True, start))
         self._last_voice = max(self._last_voice, end)
 
-    def _above_floor(self, samples: Samples) -> BoolArray:
+    def _levels_of(self, samples: Samples) -> tuple[BoolArray, BoolArray]:
+        """Which steps are above the floor, and which about as loud as the loudest."""
         power = np.square(samples.reshape(-1, STEP)).mean(axis=1)
         levels = (10 * np.log10(power + 1e-10)).astype(np.float32)
         history = np.concatenate((self._levels, levels))
         self._levels = history[-(_FLOOR_STEPS - 1) :]
-        floor = np.lib.stride_tricks.sliding_window_view(history, _FLOOR_STEPS).min(axis=1)
-        above: BoolArray = levels > np.maximum(floor, _LOWEST_FLOOR_DB) + _ABOVE_FLOOR_DB
-        return above
+        windows = np.lib.stride_tricks.sliding_window_view(history, _FLOOR_STEPS)
+        above = levels > np.maximum(windows.min(axis=1), _LOWEST_FLOOR_DB) + _ABOVE_FLOOR_DB
+        loudest = windows.max(axis=1, where=np.isfinite(windows), initial=_LOWEST_FLOOR_DB)
+        return above, levels > loudest - _BELOW_LOUDEST_DB

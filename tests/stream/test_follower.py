@@ -54,11 +54,18 @@ class Listener:
     ) -> list[Event]:
         spelled = [self.index.spell(self.word(a), self.word(b)).tolist() for a, b in breaths]
         log_probs = spoken(np.random.default_rng(seed), spelled, len(self.index.symbols))
-        quiet = np.full((int(silence / SHIFT), log_probs.shape[1]), -9.0, np.float32)
-        quiet[:, 0] = -0.01
+        quiet = silent(log_probs.shape[1], silence)
         return self.follow(np.concatenate([log_probs, quiet]), len(log_probs))
 
-    def follow(self, log_probs: np.ndarray, speech_frames: int) -> list[Event]:
+    def follow(
+        self,
+        log_probs: np.ndarray,
+        speech_frames: int,
+        *,
+        loud_frames: int | None = None,
+        ends: bool = True,
+    ) -> list[Event]:
+        """``loud_frames``: after so many it is quiet too; ``ends``: whether the end is told."""
         clock, state = FrameClock(SHIFT), self.decoder.start()
         symbols = self.index.symbols
         follower = Follower(self.index, self.index.graph, symbols, self.finder, clock, Policy())
@@ -70,8 +77,12 @@ class Listener:
             self.decoder.advance(state, hop)
             now = (at + len(hop)) * SHIFT
             silence = max(0.0, now - speech_frames * SHIFT)
-            speech = SpeechState(active=not silence, since=0.0, silence=silence)
+            loud = speech_frames if loud_frames is None else loud_frames
+            quiet = max(0.0, now - loud * SHIFT)
+            speech = SpeechState(active=not silence, since=0.0, silence=silence, quiet=quiet)
             events += follower.update(self.decoder.partial(state), now, speech)
+        if not ends:
+            return events
         partial, decoding = self.decoder.partial(state), self.decoder.finish(state)
         return events + follower.finish(partial, decoding)
 
@@ -202,6 +213,37 @@ def test_silence_finalises_a_complete_verse_before_the_end(listener: Listener) -
     final = next(i for i, e in enumerate(events) if isinstance(e, Final))
     # It came from silence, not from `finish`: nothing of this slot is open after it.
     assert not [e for e in events[final:] if isinstance(e, (Provisional, Retracted))]
+
+
+def silent(symbols: int, seconds: float) -> np.ndarray:
+    log_probs = np.full((int(seconds / SHIFT), symbols), -9.0, np.float32)
+    log_probs[:, 0] = -0.01
+    return log_probs
+
+
+def test_a_verse_whose_last_sounds_were_not_heard_ends_when_it_is_quiet(
+    listener: Listener,
+) -> None:
+    """Not where something is held that is no voice to the detector."""
+    symbols = len(listener.index.symbols)
+    spelled = listener.index.spell(*listener.index.passage(1, 4, 4)).tolist()[:-2]
+    said = spoken(np.random.default_rng(0), [spelled], symbols)
+    heard = np.concatenate([said, silent(symbols, 2.4)])
+    state = listener.decoder.start()
+    listener.decoder.advance(state, heard)
+    assert not listener.decoder.partial(state).pause
+    assert finals(listener.follow(heard, len(said), ends=False)) == [(1, 4)]
+    held = listener.follow(heard, len(said), loud_frames=len(heard), ends=False)
+    assert finals(held) == []
+
+
+def test_the_basmala_is_a_verse_when_nothing_follows(listener: Listener) -> None:
+    symbols = len(listener.index.symbols)
+    spelled = listener.index.spell(*listener.index.passage(1, 1, 1)).tolist()
+    said = spoken(np.random.default_rng(0), [spelled], symbols)
+    for seconds, expected in ((1.6, []), (2.8, [(1, 1)])):
+        heard = np.concatenate([said, silent(symbols, seconds)])
+        assert finals(listener.follow(heard, len(said), ends=False)) == expected
 
 
 def test_who_talked_is_believed_less() -> None:

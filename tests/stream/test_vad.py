@@ -123,3 +123,18 @@ def test_recitation_keeps_the_gate_open_from_beginning_to_end(vad, dev_audio):
         audio = np.concatenate((audio, intake.drain()))
         audio = audio[: len(audio) // 7680 * 7680]
         assert all(is_open for _, is_open in observe(vad, audio)), name
+
+
+@pytest.mark.parametrize("size", [480, 7680])
+def test_it_is_quiet_from_when_it_is_much_softer_than_before(vad, size):
+    """A hum as loud as what was said is not quiet, though no voice to the network."""
+    t = np.arange(4 * 16_000) / 16_000
+    hum = (0.05 * np.sin(2 * np.pi * 120 * t)).astype(np.float32)
+    gate, audio = SpeechGate(vad), np.concatenate([noise(2, 0.1), hum, noise(2, 0.002)])
+    for at in range(0, len(audio), size):
+        gate.observe(audio[at : at + size])
+        state = gate.state((at + size) / 16_000)
+        if (at + size) / 16_000 < 6:
+            assert state.quiet < 0.1
+    assert state.quiet == pytest.approx(2.0, abs=0.1)
+    assert state.silence > 4.0
