@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decoders.dense import DenseNet, DenseTokens
-from decoders.path import DEAD, REACH, SCALE, Decoding, PathPriors, Run, Weights, relative
+from decoders.path import BLANK, DEAD, REACH, SCALE, Decoding, PathPriors, Run, Weights, relative
 from decoders.tokens import (
     FRAMES,
     GATE_RECORD,
@@ -133,7 +133,7 @@ class BeamDecoder:
 
     def advance(self, state: BeamState, log_probs: NDArray[np.float32]) -> None:
         """Take in the next frames, [T, symbols]. ValueError: the wrong shape, or NaN."""
-        scores, background = relative(log_probs, self._symbols)
+        scores, background = relative(log_probs, self._symbols, BLANK)
         at = 0
         while at < len(scores):
             at += self._advance(state, scores[at : at + _CHUNK])

@@ -7,7 +7,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from decoders.dense import LOW, DenseNet, DenseTokens, rebase, sweep, where_left
-from decoders.path import DEAD, SCALE, Decoding, PathPriors, Run, Weights, relative
+from decoders.path import BLANK, DEAD, SCALE, Decoding, PathPriors, Run, Weights, relative
 from quran_index.graph import Graph
 
 _REBASE = 256  # frames after which scores are brought back to 0
@@ -19,7 +19,7 @@ def decode(log_probs: NDArray[np.float32], graph: Graph, priors: PathPriors) -> 
     ValueError: the wrong shape, NaN, or more frames than a token can number runs by (55 minutes of
     60 ms frames for the whole Quran).
     """
-    scores, background = relative(log_probs, graph.symbols)
+    scores, background = relative(log_probs, graph.symbols, BLANK)
     if len(scores) * graph.words > LOW:
         raise ValueError(f"{len(scores)} frames are too many for the exact decoder; split them")
     weights = Weights.of(graph, priors)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decoders import Decoding, Run
-from decoders.path import CUT, NEVER, SCALE, relative, scaled
+from decoders.path import BLANK, CUT, NEVER, SCALE, relative, scaled
 from tests.texts import TestPriors, Text
 
 # A place: word, whether said initially, whether said pausally, which phoneme, whether in its blank.
@@ -23,7 +23,7 @@ Token = tuple[int, int, int, int]
 
 def decode(text: Text, priors: TestPriors, log_probs: NDArray[np.float32]) -> Decoding:
     words = len(text.forms)
-    scores, background = relative(log_probs, len(text.symbols))
+    scores, background = relative(log_probs, len(text.symbols), BLANK)
     entry, pause, run_on = (scaled(p).tolist() for p in (priors.entry, priors.pause, priors.run_on))
     jump, cut = scaled(np.array([priors.jump, CUT])).tolist()
     near, verses = scaled(priors.near).tolist(), scaled(priors.verses).tolist()

@@ -136,5 +136,5 @@ def test_it_is_quiet_from_when_it_is_much_softer_than_before(vad, size):
         state = gate.state((at + size) / 16_000)
         if (at + size) / 16_000 < 6:
             assert state.quiet < 0.1
-    assert state.quiet == pytest.approx(2.0, abs=0.1)
+    assert state.quiet == pytest.approx(2.0, abs=0.2)  # to the end of the last hop
     assert state.silence > 4.0
