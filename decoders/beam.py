@@ -67,7 +67,8 @@ class Partial:
     words before ``settled_word`` cannot (-1: it may still change altogether). ``pause``: frames
     since the best path ended its current word's pausal form and fell silent; 0: it has not.
     ``candidates``: (verse, score) of the best path in each verse, best first; at most 20. Words
-    just being entered count if their beginning leaves few choices.
+    just being entered count if their beginning leaves few choices. ``ended``: the same if nothing
+    more is read, which costs paths that are in the middle of something more.
     ``active``: number of active states.
     """
 
@@ -80,6 +81,7 @@ class Partial:
     settled_word: int
     pause: int
     candidates: tuple[tuple[int, float], ...]
+    ended: tuple[tuple[int, float], ...]
     active: int
 
 
@@ -217,10 +219,14 @@ class BeamDecoder:
         """The present belief; costs about as much as a frame."""
         net, scalars = self._net, state.scalars
         frames, offset = int(scalars[FRAMES]), int(scalars[OFFSET])
-        by_verse = np.full(int(net.moves.verse_of_word[-1]) + 1, DEAD, np.int32)
-        row, in_blank, best = survey(net, state.rows, scalars, by_verse)
-        verses = np.flatnonzero(by_verse > DEAD)
-        top = verses[np.argsort(-by_verse[verses], kind="stable")[:CANDIDATES]]
+        going, over = np.full((2, int(net.moves.verse_of_word[-1]) + 1), DEAD, np.int32)
+        row, in_blank, best = survey(net, state.rows, scalars, self._cut, going, over)
+
+        def likeliest(by_verse: Ints) -> tuple[tuple[int, float], ...]:
+            verses = np.flatnonzero(by_verse > DEAD)
+            top = verses[np.argsort(-by_verse[verses], kind="stable")[:CANDIDATES]]
+            return tuple((int(v), (offset + int(by_verse[v])) / SCALE) for v in top)
+
         runs = list(state.settled)
         entering, pause = False, 0
         if row >= 0:
@@ -243,7 +249,8 @@ class BeamDecoder:
             settled=len(state.settled),
             settled_word=state.settled_word,
             pause=pause,
-            candidates=tuple((int(v), (offset + int(by_verse[v])) / SCALE) for v in top),
+            candidates=likeliest(going),
+            ended=likeliest(over),
             active=int(scalars[ROWS]),
         )
 

@@ -531,9 +531,9 @@ def compact(rows, records, scalars, root):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def survey(net, rows, scalars, by_verse):  # type: ignore[no-untyped-def]
+def survey(net, rows, scalars, cut, by_verse, ended):  # type: ignore[no-untyped-def]
     """The best token (row, or -1 in silence; whether in the blank; score with what lies ahead), and
-    the best score in each verse, put into ``by_verse``."""
+    the best score in each verse, put into ``by_verse``, and into ``ended`` if reading ends here."""
     best, row, in_blank = scalars[_SILENCE], -1, False
     record, entry, at = -1, -1, -1
     for i in range(scalars[ROWS]):
@@ -543,6 +543,7 @@ def survey(net, rows, scalars, by_verse):  # type: ignore[no-untyped-def]
         if state < net.linear:
             verse = net.moves.verse_of_word[net.word[state]]
             by_verse[verse] = max(by_verse[verse], score)
+            ended[verse] = max(ended[verse], score + net.node[state, _STOP])
         else:
             low, high = net.trie_range[state - net.linear]
             if high - low <= _FEW:
@@ -550,6 +551,7 @@ def survey(net, rows, scalars, by_verse):  # type: ignore[no-untyped-def]
                     word = net.trie_words[k]
                     verse = net.moves.verse_of_word[word]
                     by_verse[verse] = max(by_verse[verse], score + net.entry[word])
+                    ended[verse] = max(ended[verse], score + net.entry[word] + cut)
         for column in (_HELD, _BLANK):
             if rows[i, column] == DEAD:
                 continue

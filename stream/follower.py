@@ -110,7 +110,8 @@ class Follower:
 
     def update(self, partial: Partial, audio_time: float, speech: SpeechState) -> list[Event]:
         """Events decided by the audio up to ``audio_time``."""
-        self._posteriors = self._believed(partial)
+        over = min(speech.silence, speech.quiet) >= self._policy.pause
+        self._posteriors = self._believed(partial.ended if over else partial.candidates)
         pending = self._pending(partial.best)
         events = self._candidates() if speech.active else []
         if pending:
@@ -151,7 +152,7 @@ class Follower:
 
     def finish(self, partial: Partial, decoding: Decoding) -> list[Event]:
         """Closes what is open: the audio ended, was flushed, or fell silent for long."""
-        self._posteriors = self._believed(partial)
+        self._posteriors = self._believed(partial.ended)
         pending = self._pending(decoding.runs)
         frames = self._clock.frames
         events: list[Event] = []
@@ -165,11 +166,11 @@ class Follower:
 
     # --- what is believed -------------------------------------------------------------------------
 
-    def _believed(self, partial: Partial) -> dict[int, float]:
+    def _believed(self, candidates: tuple[tuple[int, float], ...]) -> dict[int, float]:
         """Posterior of each candidate verse, likeliest first."""
-        if not partial.candidates:
+        if not candidates:
             return {}
-        verses, scores = zip(*partial.candidates, strict=True)
+        verses, scores = zip(*candidates, strict=True)
         weights = np.exp((np.array(scores) - max(scores)) / self._policy.temperature)
         weights /= weights.sum()
         return dict(zip(verses, weights.tolist(), strict=True))

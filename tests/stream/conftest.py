@@ -102,6 +102,7 @@ class BeepDecoder:
             settled_word=-1,
             pause=0,
             candidates=(),
+            ended=(),
             active=1,
         )
 
