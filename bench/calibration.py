@@ -97,11 +97,11 @@ def _in_quiet(wave: Float, rng: np.random.Generator) -> Float:
     return (padded + rng.normal(0, 2e-4, len(padded))).astype(np.float32)
 
 
-def fit(seen: Sequence[Decision]) -> tuple[float, float, float]:
+def fit(seen: Sequence[Decision]) -> tuple[float, float, float, float]:
     """The weights of `Policy.recitation` under which what happened is likeliest."""
     posterior = torch.tensor([d.evidence.posterior for d in seen], dtype=torch.float64)
     terms = torch.tensor(
-        [[1.0, max(d.evidence.fit, _WORST), np.log(max(d.evidence.phonemes, 1))] for d in seen],
+        [replace(d.evidence, fit=max(d.evidence.fit, _WORST)).terms for d in seen],
         dtype=torch.float64,
     )
     right = torch.tensor([float(d.right) for d in seen], dtype=torch.float64)
@@ -116,8 +116,8 @@ def fit(seen: Sequence[Decision]) -> tuple[float, float, float]:
         return value
 
     optimizer.step(loss)  # type: ignore[no-untyped-call]
-    one, two, three = weights.tolist()
-    return one, two, three
+    one, two, three, four = weights.tolist()
+    return one, two, three, four
 
 
 def report(name: str, policy: Policy, seen: Sequence[Decision]) -> Reliability:

@@ -144,7 +144,7 @@ class Follower:
         if pending:
             # Whichever verse it may be, is it one at all?
             aligned = self._align(pending[-1], None, frames, pending[:-1])
-            evidence = self._evidence(1.0, aligned[:-1])
+            evidence = self._evidence(pending[-1], 1.0, aligned[:-1])
             if self._policy.probability(evidence) >= 0.5:
                 return []  # it may yet be known which verse it is
         self._foreign = self._talked = True
@@ -186,11 +186,15 @@ class Follower:
         now = max(self._grouped(verse) for verse in verses)
         return max(now, self._posterior.get(_key(passage), 0.0))
 
-    def _evidence(self, posterior: float, words: list[Aligned]) -> Evidence:
-        """What speaks for aligned words."""
+    def _evidence(
+        self, passage: Passage, posterior: float, words: list[Aligned], *, left: bool = False
+    ) -> Evidence:
+        """What speaks for a passage's aligned words; ``left``: another passage follows it."""
         phonemes = sum(self._finder.phonemes(w.word, w.word) for w in words)
         fit = sum(w.score for w in words) / phonemes if words else -math.inf
-        return Evidence(posterior, fit, phonemes, self._talked)
+        begun_inside = passage.first_word > self._index.first_word[passage.verse]
+        left_inside = left and passage.last_word < self._last_of(passage.verse)
+        return Evidence(posterior, fit, phonemes, self._talked, begun_inside + left_inside)
 
     def _pending(self, runs: tuple[Run, ...]) -> list[Passage]:
         """Passages of the path that are not decided yet."""
@@ -258,7 +262,7 @@ class Follower:
         # themselves.
         posterior = self._best_posterior(passage, later)
         probability = max(
-            self._policy.probability(self._evidence(posterior, aligned))
+            self._policy.probability(self._evidence(passage, posterior, aligned, left=bool(later)))
             for aligned in (words, words + onward)
         )
         likely = bool(words) and probability >= self._policy.accept
@@ -405,7 +409,7 @@ class Follower:
         # Of the current word there may be no more than the beginning: it may say little of the fit.
         posterior = self._grouped(passage.verse)
         confidence = max(
-            self._policy.probability(self._evidence(posterior, words))
+            self._policy.probability(self._evidence(passage, posterior, words))
             for words in (aligned, aligned[:-1])
         )
         spoken = self._finder.phonemes(passage.first_word, passage.last_word)

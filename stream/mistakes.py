@@ -129,6 +129,8 @@ class MistakeFinder:
         ``score``: how well they fit, in nats (None: the path passed them over); ``usual``: nats a
         phoneme of the words around.
         """
+        if not len(frames):  # some words were said again, and those after them were not
+            return 0.0, ""
         sounds = greedy(frames)
         first, last = words[0], words[-1]
         try:

@@ -18,13 +18,20 @@ class Evidence:
 
     ``posterior``: the decoder's, among all verses, once tempered; ``fit``: nats a phoneme of its
     best alignment against a free loop over all symbols (0 is perfect); ``phonemes``: how many were
-    said; ``foreign``: whether it comes after speech that was not Quran, and no verse between.
+    said; ``foreign``: whether it comes after speech that was not Quran, and no verse between;
+    ``torn``: at how many of its ends something of its verse is missing.
     """
 
     posterior: float
     fit: float
     phonemes: int
     foreign: bool = False
+    torn: int = 0
+
+    @property
+    def terms(self) -> tuple[float, float, float, float]:
+        """What `Policy.recitation` weighs: 1, the fit, the log of the phonemes, and ``torn``."""
+        return 1.0, self.fit, math.log(max(self.phonemes, 1)), float(self.torn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +67,15 @@ class Policy:
     """Seconds of speech that fit nothing until it is said not to be Quran."""
     temperature: float = 2.0
     """Nats of score difference per nat of posterior odds."""
-    recitation: tuple[float, float, float] = (2.0, 2.0, 0.5)
-    """Log odds that something of the Quran was said at all: their weights of 1, of the fit, and of
-    the log of the phonemes."""
+    recitation: tuple[float, float, float, float] = (2.0, 2.0, 0.5, -1.5)
+    """Log odds that something of the Quran was said at all: the weights of `Evidence.terms`. Other
+    speech fits pieces of verses, here and there; who recites mostly says whole ones."""
     recitation_after_foreign: float = -1.5
     """What speech that was not Quran adds to them: who talked may go on talking."""
 
     def probability(self, evidence: Evidence) -> float:
         """That a passage is what was recited: that it is Quran, and if so, this verse of it."""
-        terms = (1.0, evidence.fit, math.log(max(evidence.phonemes, 1)))
-        odds = sum(w * t for w, t in zip(self.recitation, terms, strict=True))
+        odds = sum(w * t for w, t in zip(self.recitation, evidence.terms, strict=True))
         odds += self.recitation_after_foreign * evidence.foreign
         return evidence.posterior / (1 + math.exp(min(max(-odds, -_CERTAIN), _CERTAIN)))
 

@@ -145,6 +145,17 @@ def test_words_said_again_inside_a_verse_make_no_verse(listener: Listener) -> No
     assert finals(listener.hear(breaths)) == [(2, 286)]
 
 
+def test_who_goes_back_may_go_on_from_where_he_was(listener: Listener) -> None:
+    breaths = [
+        ((2, 286, 1), (2, 286, 12)),
+        ((2, 286, 5), (2, 286, 7)),
+        ((2, 286, 13), (2, 286, 0)),
+    ]
+    events = listener.hear(breaths)
+    assert finals(events) == [(2, 286)]
+    assert mistakes(events) == []
+
+
 def test_the_end_of_a_verse_said_again_makes_no_verse(listener: Listener) -> None:
     breaths = [verse(59, 23), ((59, 23, 12), (59, 23, 0)), verse(59, 24)]
     assert finals(listener.hear(breaths)) == [(59, 23), (59, 24)]
