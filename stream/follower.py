@@ -42,6 +42,7 @@ from .policy import Evidence, Policy
 from .vad import SpeechState
 
 _LISTED, _LEAST = 5, 0.02  # how many verses are listed, and the least probability worth listing
+_CONFIRMING = 4  # times the phonemes that end a verse: so long it is waited for a doubtful one
 
 
 @dataclass(slots=True)
@@ -61,6 +62,14 @@ class _Slot:
     verse: int
     shown: Provisional | None = None
     told: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A passage's aligned words, and the probability that it was recited."""
+
+    words: list[Aligned]
+    probability: float
 
 
 class Follower:
@@ -119,7 +128,10 @@ class Follower:
             now = self._grouped(pending[-1].verse)
             self._posterior[key] = max(self._posterior.get(key, 0.0), now)
         while pending and self._is_over(pending, partial, speech):
-            events += self._close(pending, partial.frames)
+            judged = self._judged(pending, partial.frames)
+            if judged.probability < self._policy.accept and self._may_be_confirmed(pending):
+                break
+            events += self._close(pending, judged)
             pending = pending[1:]
         if pending and not partial.entering:
             events += self._show(pending, partial.frames)
@@ -157,7 +169,7 @@ class Follower:
         frames = self._clock.frames
         events: list[Event] = []
         while pending:
-            events += self._close(pending, frames)
+            events += self._close(pending, self._judged(pending, frames))
             pending = pending[1:]
         events += [self._withdraw(slot, "unclear") for slot in tuple(self._open)]
         self._listed = ()
@@ -251,8 +263,8 @@ class Follower:
             return run >= 0
         return run == partial.settled and passage.last_word < partial.settled_word
 
-    def _close(self, pending: list[Passage], frames: int) -> list[Event]:
-        """Makes the first pending passage final, or drops it; either way it is decided."""
+    def _judged(self, pending: list[Passage], frames: int) -> _Judged:
+        """The first pending passage's words, and the probability that it was recited."""
         passage, *later = pending
         until = later[0].end if later else frames
         words = self._align(passage, later[0] if later else None, until)
@@ -265,7 +277,21 @@ class Follower:
             self._policy.probability(self._evidence(passage, posterior, aligned, left=bool(later)))
             for aligned in (words, words + onward)
         )
-        likely = bool(words) and probability >= self._policy.accept
+        return _Judged(words, probability if words else 0.0)
+
+    def _may_be_confirmed(self, pending: list[Passage]) -> bool:
+        """Whether what is being read on from the first passage may yet speak for it."""
+        passage, *later = pending
+        if not later or later[0].stretches[0].entered != passage.stretches[-1].entered:
+            return False
+        onward = self._finder.phonemes(later[0].first_word, later[0].last_word)
+        return len(later) == 1 and onward < _CONFIRMING * self._policy.onward_phonemes
+
+    def _close(self, pending: list[Passage], judged: _Judged) -> list[Event]:
+        """Makes the first pending passage final, or drops it; either way it is decided."""
+        passage, *later = pending
+        words, probability = judged.words, judged.probability
+        likely = probability >= self._policy.accept
         counts = likely and self._counts(passage, later)
         last = passage.stretches[-1]
         end = round(words[-1].end) if words else passage.end

@@ -45,7 +45,7 @@ class Policy:
 
     show: float = 0.5
     """Probability from which a verse is shown."""
-    accept: float = 0.42
+    accept: float = 0.5
     """Probability from which a passage that is over is made final."""
     show_phonemes: int = 6
     """Phonemes that must have been heard of a verse to show it."""
@@ -67,7 +67,7 @@ class Policy:
     """Seconds of speech that fit nothing until it is said not to be Quran."""
     temperature: float = 2.0
     """Nats of score difference per nat of posterior odds."""
-    recitation: tuple[float, float, float, float] = (2.0, 2.0, 0.5, -1.5)
+    recitation: tuple[float, float, float, float] = (1.5, 2.5, 0.6, -1.5)
     """Log odds that something of the Quran was said at all: the weights of `Evidence.terms`. Other
     speech fits pieces of verses, here and there; who recites mostly says whole ones."""
     recitation_after_foreign: float = -1.5
