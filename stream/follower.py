@@ -206,7 +206,10 @@ class Follower:
         fit = sum(w.score for w in words) / phonemes if words else -math.inf
         begun_inside = passage.first_word > self._index.first_word[passage.verse]
         left_inside = left and passage.last_word < self._last_of(passage.verse)
-        return Evidence(posterior, fit, phonemes, self._talked, begun_inside + left_inside)
+        torn = begun_inside + left_inside
+        before = self._recited
+        follows = before is not None and before.verse + 1 == passage.verse and not self._talked
+        return Evidence(posterior, fit, phonemes, self._talked, torn, follows)
 
     def _pending(self, runs: tuple[Run, ...]) -> list[Passage]:
         """Passages of the path that are not decided yet."""
@@ -277,7 +280,7 @@ class Follower:
             self._policy.probability(self._evidence(passage, posterior, aligned, left=bool(later)))
             for aligned in (words, words + onward)
         )
-        return _Judged(words, probability if words else 0.0)
+        return _Judged(words, probability)
 
     def _may_be_confirmed(self, pending: list[Passage]) -> bool:
         """Whether what is being read on from the first passage may yet speak for it."""
@@ -291,7 +294,7 @@ class Follower:
         """Makes the first pending passage final, or drops it; either way it is decided."""
         passage, *later = pending
         words, probability = judged.words, judged.probability
-        likely = probability >= self._policy.accept
+        likely = bool(words) and probability >= self._policy.accept
         counts = likely and self._counts(passage, later)
         last = passage.stretches[-1]
         end = round(words[-1].end) if words else passage.end

@@ -100,6 +100,8 @@ class MistakeFinder:
     def between_verses(self, before: Recited, now: Recited) -> Iterator[tuple[int, Slip]]:
         """Mistakes on the way from one verse to the next: the slots they belong to, and they."""
         index, confidence = self._index, min(before.confidence, now.confidence)
+        if now.verse - 1 in index.identical(before.verse):
+            return  # it may have been that one
         (surah, _), (surah_now, _) = index.reference(before.verse), index.reference(now.verse)
         opens, completes = index.first_word[[now.verse, before.verse + 1]].tolist()
         missed = range(before.verse + 1, now.verse)

@@ -19,7 +19,8 @@ class Evidence:
     ``posterior``: the decoder's, among all verses, once tempered; ``fit``: nats a phoneme of its
     best alignment against a free loop over all symbols (0 is perfect); ``phonemes``: how many were
     said; ``foreign``: whether it comes after speech that was not Quran, and no verse between;
-    ``torn``: at how many of its ends something of its verse is missing.
+    ``torn``: at how many of its ends something of its verse is missing; ``follows``: whether it
+    comes after the verse before it.
     """
 
     posterior: float
@@ -27,6 +28,7 @@ class Evidence:
     phonemes: int
     foreign: bool = False
     torn: int = 0
+    follows: bool = False
 
     @property
     def terms(self) -> tuple[float, float, float, float]:
@@ -72,11 +74,14 @@ class Policy:
     speech fits pieces of verses, here and there; who recites mostly says whole ones."""
     recitation_after_foreign: float = -1.5
     """What speech that was not Quran adds to them: who talked may go on talking."""
+    recitation_after_verse: float = 1.5
+    """What the verse before it adds to them: who recited may go on reciting."""
 
     def probability(self, evidence: Evidence) -> float:
         """That a passage is what was recited: that it is Quran, and if so, this verse of it."""
         odds = sum(w * t for w, t in zip(self.recitation, evidence.terms, strict=True))
         odds += self.recitation_after_foreign * evidence.foreign
+        odds += self.recitation_after_verse * evidence.follows
         return evidence.posterior / (1 + math.exp(min(max(-odds, -_CERTAIN), _CERTAIN)))
 
 
