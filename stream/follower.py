@@ -36,7 +36,7 @@ from .events import (
     WordTime,
 )
 from .history import Float, History
-from .mistakes import MistakeFinder, Recited, Slip
+from .mistakes import SKIPPED, MistakeFinder, Recited, Slip
 from .passages import ASIDE, Passage, PassageFinder, Stretch
 from .policy import Evidence, Policy
 from .vad import SpeechState
@@ -208,7 +208,8 @@ class Follower:
         left_inside = left and passage.last_word < self._last_of(passage.verse)
         torn = begun_inside + left_inside
         before = self._recited
-        follows = before is not None and before.verse + 1 == passage.verse and not self._talked
+        ahead = 0 if before is None or self._talked else passage.verse - before.verse
+        follows = 0 < ahead <= 1 + SKIPPED
         return Evidence(posterior, fit, phonemes, self._talked, torn, follows)
 
     def _pending(self, runs: tuple[Run, ...]) -> list[Passage]:

@@ -23,11 +23,12 @@ from quran_index.graph import Graph
 
 from .history import Float
 
+SKIPPED = 2
+"""Verses left out in a row; who leaves out more went elsewhere."""
 _RARE = 5.0  # nats: how much less usual a mistake is than none
 _SOUND = 1.1  # nats: what a sound of any other word gains, the Quran's phonemes being so varied
 _UNLIKE = 0.5  # share of a word's sounds that must differ
 _CLEAR = -0.6  # nats a sound: words around that fit less well say nothing of one among them
-_SKIPPED = 2  # verses left out in a row; who leaves out more went elsewhere
 _PACE = 1.0  # frames a sound takes at least: a longer gap may hold what was not heard
 _CERTAIN = 30.0
 
@@ -105,7 +106,7 @@ class MistakeFinder:
         (surah, _), (surah_now, _) = index.reference(before.verse), index.reference(now.verse)
         opens, completes = index.first_word[[now.verse, before.verse + 1]].tolist()
         missed = range(before.verse + 1, now.verse)
-        if now.first_word == opens and surah == surah_now and 0 < len(missed) <= _SKIPPED:
+        if now.first_word == opens and surah == surah_now and 0 < len(missed) <= SKIPPED:
             sounds = len(index.spell(completes, opens - 1))
             if now.start - before.end < _PACE * sounds:
                 for verse in missed:

@@ -20,7 +20,7 @@ class Evidence:
     best alignment against a free loop over all symbols (0 is perfect); ``phonemes``: how many were
     said; ``foreign``: whether it comes after speech that was not Quran, and no verse between;
     ``torn``: at how many of its ends something of its verse is missing; ``follows``: whether it
-    comes after the verse before it.
+    comes after a verse a little before it.
     """
 
     posterior: float
@@ -75,7 +75,7 @@ class Policy:
     recitation_after_foreign: float = -1.5
     """What speech that was not Quran adds to them: who talked may go on talking."""
     recitation_after_verse: float = 1.5
-    """What the verse before it adds to them: who recited may go on reciting."""
+    """What a verse just before it adds to them: who recited may go on reciting."""
 
     def probability(self, evidence: Evidence) -> float:
         """That a passage is what was recited: that it is Quran, and if so, this verse of it."""
