@@ -77,7 +77,7 @@ class Utterance:
     @property
     def several_verses(self) -> bool:
         """Whether it is a run of verses or a whole surah."""
-        return self.surah > 0 and (not self.ayah or self.last_ayah > 0)
+        return _several(self.surah, self.ayah, self.last_ayah)
 
     def passage(self, index: QuranIndex) -> tuple[int, int]:
         """Its first and last word. ValueError: it is not of the Quran."""
@@ -160,6 +160,11 @@ def _passage(index: QuranIndex, surah: int, ayah: int, last_ayah: int) -> tuple[
     return index.passage(surah, ayah or 1, last_ayah or ayah or index.ayah_count(surah))
 
 
+def _several(surah: int, ayah: int, last_ayah: int) -> bool:
+    """Whether a text, as `Utterance` names it, is a run of verses or a whole surah."""
+    return surah > 0 and (not ayah or last_ayah > 0)
+
+
 def symbols_of(index: QuranIndex, phonemes: str) -> list[int]:
     """Symbol numbers of a spelling in phonemes. ValueError: one of them is none."""
     return [index.symbols.index(phoneme) for phoneme in phonemes]
@@ -236,8 +241,7 @@ def _judge(row: dict[str, Any], pcm: Int16 | None, index: QuranIndex) -> Judgeme
             reason = EMPTY
         else:
             measures = Measures.of(pcm, phonemes)
-            several = surah > 0 and (not ayah or last_ayah > 0)
-            reason = measures.rejection(one_verse=not several)
+            reason = measures.rejection(one_verse=not _several(surah, ayah, last_ayah))
     return Judgement(row["file"], row["reciter"], surah, ayah, reason, measures, last_ayah)
 
 

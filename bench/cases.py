@@ -401,13 +401,7 @@ def across_surahs(tape: Tape) -> Answer:
 
 def noise(tape: Tape) -> Answer:
     """Speech-shaped noise before and between verses."""
-    run = tape.run(3)
-    for verse in run:
-        tape.noise()
-        tape.pause()
-        tape.recite(verse)
-        tape.pause()
-    return Answer(tuple(run))
+    return Answer(_verses_after(tape, tape.noise))
 
 
 def basmala(tape: Tape) -> Answer:
@@ -432,14 +426,20 @@ def prose_around(tape: Tape) -> Answer:
     """Other speech before, between and after verses."""
     if not tape.prose:
         raise NoMaterialError("no prose")
+    recited = _verses_after(tape, tape.speak)
+    tape.speak()
+    return Answer(recited)
+
+
+def _verses_after(tape: Tape, disturb: Callable[[], None]) -> tuple[Verse, ...]:
+    """Recites three verses in a row, each after something that is none; says which."""
     run = tape.run(3)
     for verse in run:
-        tape.speak()
+        disturb()
         tape.pause()
         tape.recite(verse)
         tape.pause()
-    tape.speak()
-    return Answer(tuple(run))
+    return tuple(run)
 
 
 KINDS: dict[str, Callable[[Tape], Answer]] = {

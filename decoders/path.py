@@ -157,8 +157,9 @@ def relative(
     """
     if log_probs.ndim != 2 or log_probs.shape[1] != symbols:
         raise ValueError(f"log-probs must be [frames, {symbols}], not {list(log_probs.shape)}")
-    log_probs = log_probs.copy()
-    log_probs[:, 0] += blank
+    if blank:
+        log_probs = log_probs.copy()
+        log_probs[:, 0] += blank
     top = log_probs.max(axis=1, keepdims=True) if len(log_probs) else np.zeros((0, 1), np.float32)
     if not np.isfinite(top).all():
         raise ValueError("log-probs hold NaN or a frame without any possible symbol")

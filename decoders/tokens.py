@@ -172,9 +172,7 @@ def sweep_all(  # type: ignore[no-untyped-def]
     """
     _spread(net, tokens, rows, scalars)
     for f in range(len(scores)):
-        entered = scalars[RECORDS]
-        scalars[RECORDS] += 1
-        _record(records[entered], scalars, jump)
+        entered = _record(records, scalars, jump)
         last = scalars[_GATE_LAST] if scalars[GATE_RECORD] >= 0 else -1
         gate = scalars[_GATE]
         best = sweep(dense, tokens, scores[f], scalars[FRAMES], gate, entered, gate - jump, last)
@@ -330,9 +328,7 @@ def _frame(  # type: ignore[no-untyped-def]
             continue
         best = max(best, key)
         if entered < 0:
-            entered = scalars[RECORDS]
-            scalars[RECORDS] += 1
-            _record(records[entered], scalars, jump)
+            entered = _record(records, scalars, jump)
         count = _offer(new, slot, count, root, score, entered, word)
     if scalars[GATE_RECORD] >= 0:
         moves, left = net.moves, scalars[_GATE] - jump
@@ -348,9 +344,7 @@ def _frame(  # type: ignore[no-untyped-def]
                     continue
                 best = max(best, score)
                 if entered < 0:
-                    entered = scalars[RECORDS]
-                    scalars[RECORDS] += 1
-                    _record(records[entered], scalars, jump)
+                    entered = _record(records, scalars, jump)
                 count = _offer(new, slot, count, state, score, entered, words[m])
 
     floor = best - beam
@@ -417,8 +411,14 @@ def _rebase(rows, scalars, score):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _record(record, scalars, jump):  # type: ignore[no-untyped-def]
-    """Write down the gate: what was before the runs that are entered in this frame."""
+def _record(records, scalars, jump):  # type: ignore[no-untyped-def]
+    """Write down the gate: what was before the runs that are entered in this frame.
+
+    Returns the number of the record.
+    """
+    number = scalars[RECORDS]
+    scalars[RECORDS] += 1
+    record = records[number]
     record[_FRAME] = scalars[FRAMES]
     record[_BEFORE] = scalars[GATE_RECORD]
     if scalars[GATE_RECORD] >= 0:
@@ -429,6 +429,7 @@ def _record(record, scalars, jump):  # type: ignore[no-untyped-def]
     else:
         record[_BEFORE_ENTRY] = record[_BEFORE_LAST] = record[_BEFORE_END] = -1
         record[_BEFORE_SCORE] = 0
+    return number
 
 
 @njit(cache=True, nogil=True)

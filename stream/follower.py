@@ -205,7 +205,7 @@ class Follower:
         phonemes = sum(self._finder.phonemes(w.word, w.word) for w in words)
         fit = sum(w.score for w in words) / phonemes if words else -math.inf
         begun_inside = passage.first_word > self._index.first_word[passage.verse]
-        left_inside = left and passage.last_word < self._last_of(passage.verse)
+        left_inside = left and not self._is_complete(passage)
         torn = begun_inside + left_inside
         before = self._recited
         ahead = 0 if before is None or self._talked else passage.verse - before.verse
@@ -239,7 +239,7 @@ class Follower:
             onward = sum(
                 self._finder.phonemes(s.first_word, s.last_word) for p in later for s in p.stretches
             )
-            if passage.last_word != self._last_of(passage.verse):
+            if not self._is_complete(passage):
                 # Who leaves a verse in its middle may be back after a wrong word.
                 return onward >= self._policy.onward_phonemes + ASIDE
             verses = {p.verse for p in later} - {passage.verse}
@@ -248,7 +248,7 @@ class Follower:
                 or sum(self._posteriors.get(v, 0.0) for v in verses) >= self._policy.onward
                 or self._is_settled(passage, partial)
             )
-        if passage.last_word != self._last_of(passage.verse):
+        if not self._is_complete(passage):
             return False
         if passage.verse == self._basmala:
             # It opens most recitations: a verse only if nothing else follows.
@@ -548,6 +548,10 @@ class Follower:
             self._clock.start(min(whole, self._clock.frames - 1))
             + (frame - min(whole, self._clock.frames - 1)) * self._clock.shift
         )
+
+    def _is_complete(self, passage: Passage) -> bool:
+        """Whether its verse's last word was reached."""
+        return passage.last_word == self._last_of(passage.verse)
 
     def _last_of(self, verse: int) -> int:
         return int(self._index.first_word[verse + 1]) - 1
