@@ -19,6 +19,7 @@ from torch import Tensor
 
 from acoustic import features as spec
 from acoustic.channel import reverberate, transcode
+from acoustic.mel import BANDS, SAMPLE_RATE, htk_filters, hz_to_mel
 
 _WARPS = np.linspace(0.88, 1.5, 32)
 _PITCHES = (1.25, 1.5, 1.75, 2.0)
@@ -62,8 +63,8 @@ class Augmentation:
 
 def _smoother() -> Tensor:
     """[BANDS, BANDS], keeps the first cosines of a log spectrum."""
-    bands = torch.arange(spec.BANDS) + 0.5
-    basis = torch.cos(torch.pi / spec.BANDS * torch.arange(_ENVELOPE)[:, None] * bands)
+    bands = torch.arange(BANDS) + 0.5
+    basis = torch.cos(torch.pi / BANDS * torch.arange(_ENVELOPE)[:, None] * bands)
     basis = basis / basis.norm(dim=1, keepdim=True)
     projection: Tensor = basis.T @ basis
     return projection
@@ -72,17 +73,19 @@ def _smoother() -> Tensor:
 class FeatureExtractor:
     """Log-mel features [T, BANDS] of a waveform [N] in [-1, 1], plain or augmented."""
 
+    mel_filters = staticmethod(htk_filters)
+
     def __init__(self, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
         self._window = torch.from_numpy(spec._HANN).to(self.device)
-        self._filters = torch.from_numpy(spec.mel_filters()).to(self.device)
-        self._warped = torch.from_numpy(np.stack([spec.mel_filters(float(w)) for w in _WARPS])).to(
+        self._filters = torch.from_numpy(self.mel_filters()).to(self.device)
+        self._warped = torch.from_numpy(np.stack([self.mel_filters(float(w)) for w in _WARPS])).to(
             self.device
         )
         self._raised = [
             (
                 torch.hann_window(round(spec.WINDOW * pitch), device=self.device),
-                torch.from_numpy(spec.mel_filters(pitch, _FINE)).to(self.device),
+                torch.from_numpy(self.mel_filters(pitch, _FINE)).to(self.device),
             )
             for pitch in _PITCHES
         ]
@@ -135,7 +138,7 @@ class FeatureExtractor:
             features[at : at + width] = 0.0
         for _ in range(settings.band_masks):
             width = int(rng.integers(0, settings.band_mask_bands))
-            at = int(rng.integers(0, spec.BANDS - width))
+            at = int(rng.integers(0, BANDS - width))
             features[:, at : at + width] = 0.0
         return features
 
@@ -164,7 +167,7 @@ class FeatureExtractor:
     @staticmethod
     def _normalised_log(power: Tensor) -> Tensor:
         logs = power.clamp(min=spec.FLOOR).log().double()
-        total = torch.full((spec.BANDS,), spec.PRIOR_FRAMES * spec.PRIOR_MEAN, device=power.device)
+        total = torch.full((BANDS,), spec.PRIOR_FRAMES * spec.PRIOR_MEAN, device=power.device)
         total = total.double()
         weight, normalised = spec.PRIOR_FRAMES, []
         for block in torch.split(logs, 1000):
@@ -189,16 +192,16 @@ class FeatureExtractor:
     def _curve(self, deviation: float, rng: np.random.Generator) -> Tensor:
         """A smooth random curve over the bands, in dB."""
         knots = rng.normal(0.0, deviation, 6)
-        curve = np.interp(np.linspace(0, 5, spec.BANDS), np.arange(6), knots)
+        curve = np.interp(np.linspace(0, 5, BANDS), np.arange(6), knots)
         return torch.from_numpy(curve.astype(np.float32)).to(self.device)
 
     def _channel(self, s: Augmentation, rng: np.random.Generator) -> Tensor:
         decibels = self._curve(rng.uniform(0, s.equaliser_db), rng)
         if rng.random() < s.band_limit:
-            bands = torch.arange(spec.BANDS, device=self.device)
-            top = spec.hz_to_mel(spec.SAMPLE_RATE / 2) / (spec.BANDS + 1)
-            high = spec.hz_to_mel(rng.uniform(2800, 7500)) / top
-            low = spec.hz_to_mel(rng.uniform(20, 350)) / top
+            bands = torch.arange(BANDS, device=self.device)
+            top = hz_to_mel(SAMPLE_RATE / 2) / (BANDS + 1)
+            high = hz_to_mel(rng.uniform(2800, 7500)) / top
+            low = hz_to_mel(rng.uniform(20, 350)) / top
             slope = rng.uniform(4, 20)
             decibels = decibels - slope * ((bands - high).clamp(min=0) + (low - bands).clamp(min=0))
         return 10 ** (decibels.clamp(min=-80) / 10)
@@ -207,7 +210,7 @@ class FeatureExtractor:
         shape = 10 ** (
             (
                 self._curve(8.0, rng)
-                + torch.linspace(0.0, float(rng.uniform(-25, 5)), spec.BANDS, device=self.device)
+                + torch.linspace(0.0, float(rng.uniform(-25, 5)), BANDS, device=self.device)
             )
             / 10
         )

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from acoustic.augment import Augmentation, FeatureExtractor
-from acoustic.corpus import SAMPLE_RATE, Samples, Utterance, symbols_of
+from acoustic.corpus import SAMPLE_RATE, Utterance, symbols_of
 from acoustic.features import SHIFT
 from acoustic.model import SUBSAMPLING
 from quran_index import QuranIndex
@@ -166,12 +166,17 @@ class Sampler:
 
 
 class Collator:
-    """Examples to batches."""
+    """Examples to batches, of the features that ``extract`` makes."""
 
-    def __init__(self, device: torch.device, index: QuranIndex, rng: np.random.Generator) -> None:
-        self._samples = Samples()
+    def __init__(
+        self,
+        device: torch.device,
+        index: QuranIndex,
+        rng: np.random.Generator,
+        extract: FeatureExtractor,
+    ) -> None:
         self._index = index
-        self._extract = FeatureExtractor(device)
+        self._extract = extract
         self._device = device
         self._rng = rng
 
@@ -179,7 +184,7 @@ class Collator:
         """float32 waveform, its pauses filled with faint noise."""
         parts = [self._quiet(example.pauses[0])]
         for utterance, pause in zip(example.utterances, example.pauses[1:], strict=True):
-            parts.append(self._samples(utterance).astype(np.float32) / 32768.0)
+            parts.append(utterance.wave())
             parts.append(self._quiet(pause))
         return torch.from_numpy(np.concatenate(parts)).to(self._device)
 

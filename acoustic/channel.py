@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from acoustic.features import SAMPLE_RATE
+from acoustic.mel import SAMPLE_RATE
 
 _T60 = (0.12, 1.3)  # seconds in which reverberation falls by 60 dB
 _DIRECT_DB = (-8.0, 15.0)  # of the direct sound over the reverberation

@@ -7,8 +7,8 @@ and ``last_ayah`` (the verses from one to the other, in one recording) or neithe
 ``reciter`` names the voice. A folder in the everyayah layout (``SSSAAA.mp3``) needs no list.
 
 The corpus is one ``NAME.pcm`` (int16, little endian, concatenated) and one ``NAME.jsonl`` (a row
-per utterance with its sample range) per reciter: it is memory-mapped in training, so nothing is
-decoded twice and the page cache does the rest. What is not fit to learn from is left out
+per utterance with its sample range) per reciter: nothing is decoded twice, and the page cache does
+the rest. What is not fit to learn from is left out
 (`acoustic.quality`); ``report.json`` and ``report.png`` say what and why.
 """
 
@@ -44,7 +44,6 @@ from quran_index import QuranIndex
 __all__ = [
     "MIN_SECONDS",
     "SAMPLE_RATE",
-    "Samples",
     "Utterance",
     "build",
     "decode",
@@ -82,6 +81,18 @@ class Utterance:
     def passage(self, index: QuranIndex) -> tuple[int, int]:
         """Its first and last word. ValueError: it is not of the Quran."""
         return _passage(index, self.surah, self.ayah, self.last_ayah)
+
+    def pcm(self) -> Int16:
+        """Its audio, at 16 kHz. Only of what `load` returned, which knows where it is.
+
+        Read anew each time: thousands of voices are more files than a process may hold open.
+        """
+        path = f"{self.corpus}.pcm"
+        return np.fromfile(path, "<i2", self.samples, offset=self.start * np.dtype("<i2").itemsize)
+
+    def wave(self) -> npt.NDArray[np.float32]:
+        """The same in [-1, 1]."""
+        return self.pcm().astype(np.float32) / 32768.0
 
 
 def decode(path: Path) -> Int16:
@@ -252,21 +263,6 @@ def load(folder: Path) -> list[Utterance]:
         for index in sorted(folder.glob("*.jsonl"))
         for line in index.read_text(encoding="utf-8").splitlines()
     ]
-
-
-class Samples:
-    """Memory-mapped access to the audio of loaded utterances."""
-
-    def __init__(self) -> None:
-        self._maps: dict[str, Int16] = {}
-
-    def __call__(self, utterance: Utterance) -> Int16:
-        """int16 samples of one utterance, at 16 kHz."""
-        pcm = self._maps.get(utterance.corpus)
-        if pcm is None:
-            pcm = np.memmap(f"{utterance.corpus}.pcm", dtype="<i2", mode="r")
-            self._maps[utterance.corpus] = pcm
-        return pcm[utterance.start : utterance.start + utterance.samples]
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from acoustic.corpus import SAMPLE_RATE, Samples, Utterance, load
+from acoustic.corpus import SAMPLE_RATE, Utterance, load
 from acoustic.encoder import WEIGHTS
 from acoustic.evaluate import hear
 from acoustic.export import load_average
@@ -81,11 +81,11 @@ def main() -> None:
         for u in load(folder)
         if u.ayah and u.samples <= _LONGEST * SAMPLE_RATE
     ]
-    samples, medians = Samples(), []
+    medians = []
     for reader in sorted({u.reciter for u in usable}):
         mine = [u for u in usable if u.reciter == reader]
         ordered = (mine[i] for i in rng.permutation(len(mine))[:_MOST])
-        each = (delay(network, index, u, samples(u).astype(np.float32) / 32768.0) for u in ordered)
+        each = (delay(network, index, u, u.wave()) for u in ordered)
         found = list(islice((d for d in each if d is not None), args.verses))
         if len(found) < _FEWEST:
             continue

@@ -6,6 +6,7 @@ file does not say where the reader paused.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,7 +74,6 @@ class HeldOut:
 
     utterances: list[corpus.Utterance]
     index: QuranIndex
-    samples: corpus.Samples
 
     @classmethod
     def load(
@@ -84,15 +84,12 @@ class HeldOut:
             u for u in corpus.load(folder) if u.ayah and u.samples <= longest * corpus.SAMPLE_RATE
         ]
         chosen = np.random.default_rng(0).permutation(len(usable))[:count]
-        return cls([usable[i] for i in chosen], index, corpus.Samples())
+        return cls([usable[i] for i in chosen], index)
 
-    def per(self, model: ConformerCTC) -> float:
-        """Phoneme error rate of ``model``; its mode is restored after."""
-        was_training = model.training
-        model.eval()
+    def per(self, hear: Callable[[Float], Float]) -> float:
+        """Phoneme error rate of what ``hear`` makes log-probs [T, symbols] of waves."""
         errors = Errors()
         for utterance in self.utterances:
-            heard = hear(model, self.samples(utterance).astype(np.float32) / 32768.0)
-            errors += phoneme_errors(heard, self.index, *utterance.passage(self.index))
-        model.train(was_training)
+            log_probs = hear(utterance.wave())
+            errors += phoneme_errors(log_probs, self.index, *utterance.passage(self.index))
         return errors.rate

@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from torch import Tensor, nn
 
-from acoustic.features import BANDS, SAMPLE_RATE
+from acoustic.mel import BANDS, SAMPLE_RATE
 from acoustic.model import (
     CHUNKS,
     FRAME_SHIFT,

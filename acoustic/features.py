@@ -17,11 +17,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-SAMPLE_RATE = 16_000
+from acoustic.mel import BANDS, FFT, SAMPLE_RATE, htk_filters
+
 WINDOW = 400
 SHIFT = 160
-FFT = 512
-BANDS = 80
 FLOOR = 1e-6
 DECAY = float(np.exp(-SHIFT / (3.0 * SAMPLE_RATE)))
 PRIOR_FRAMES = 30.0
@@ -32,28 +31,8 @@ _BLOCK = 48  # frames normalised at once; bounds the growth of DECAY**-n
 Float = npt.NDArray[np.float32]
 
 
-def hz_to_mel(hz: float) -> float:
-    """HTK mel scale."""
-    return float(2595.0 * np.log10(1.0 + hz / 700.0))
-
-
-def mel_filters(warp: float = 1.0, fft: int = FFT) -> Float:
-    """Triangular filters [BANDS, fft // 2 + 1] for spectra of so many points.
-
-    ``warp`` > 1 reads each band from frequencies that much lower, which moves pitch and formants up
-    by that factor without changing tempo (vocal tract length perturbation, Jaitly & Hinton 2013).
-    """
-    edges = np.linspace(hz_to_mel(0.0), hz_to_mel(SAMPLE_RATE / 2), BANDS + 2)
-    hz = 700.0 * (10.0 ** (edges / 2595.0) - 1.0) / warp
-    bins = np.arange(fft // 2 + 1) * (SAMPLE_RATE / fft)
-    rising = (bins - hz[:-2, None]) / (hz[1:-1] - hz[:-2])[:, None]
-    falling = (hz[2:, None] - bins) / (hz[2:] - hz[1:-1])[:, None]
-    filters: Float = np.maximum(0.0, np.minimum(rising, falling)).astype(np.float32)
-    return filters
-
-
 _HANN = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
-_FILTERS = mel_filters()
+_FILTERS = htk_filters()
 
 
 @dataclass(slots=True)

@@ -18,7 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from acoustic.features import BANDS, SAMPLE_RATE, SHIFT
+from acoustic.features import SHIFT
+from acoustic.mel import BANDS, SAMPLE_RATE
 
 CHUNKS = (1, 4, 8, 16)  # frames, the look-aheads that training prepares for
 

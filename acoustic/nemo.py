@@ -20,8 +20,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import onnxruntime
 
+from acoustic.mel import BANDS, SAMPLE_RATE
 from acoustic.model_file import ModelError, ModelFile
-from acoustic.nemo_features import BANDS, SAMPLE_RATE, log_mel
+from acoustic.nemo_features import log_mel
 from acoustic.pieces import Units, Vocabulary
 from acoustic.streaming import Float, StreamingEncoder
 from quran_index import QuranIndex

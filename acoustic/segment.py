@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from acoustic.corpus import MIN_SECONDS, SAMPLE_RATE, Samples, Utterance, load
+from acoustic.corpus import MIN_SECONDS, SAMPLE_RATE, Utterance, load
 from acoustic.encoder import Encoder
 from decoders.align import WordTime, align
 from decoders.beam import BeamDecoder
@@ -50,7 +50,7 @@ def segment(source: Path, out: Path, encoder: Encoder, index: QuranIndex) -> Cou
     Counts verses kept and dropped, and runs of words that are not of the recording's text.
     """
     decoder = BeamDecoder(index.graph, Priors.load())
-    samples, counts = Samples(), Counter[str]()
+    counts = Counter[str]()
     out.mkdir(parents=True, exist_ok=True)
     several = [u for u in load(source) if u.several_verses]
     for path in sorted({u.corpus for u in several}):
@@ -62,7 +62,7 @@ def segment(source: Path, out: Path, encoder: Encoder, index: QuranIndex) -> Cou
         ):
             for utterance in (u for u in several if u.corpus == path):
                 first_word, last_word = utterance.passage(index)
-                audio = samples(utterance)
+                audio = utterance.pcm()
                 heard = encoder.encode(audio.astype(np.float32) / 32768.0)
                 state = decoder.start()
                 decoder.advance(state, heard)

@@ -28,10 +28,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from acoustic import corpus
-from acoustic.augment import Augmentation
+from acoustic.augment import Augmentation, FeatureExtractor
 from acoustic.batches import Batch, Collator, Example, Sampler
 from acoustic.encoder import WEIGHTS
-from acoustic.evaluate import HeldOut
+from acoustic.evaluate import HeldOut, hear
 from acoustic.model import CHUNKS, ConformerCTC, ModelConfig
 from acoustic.processes import share_work
 from acoustic.stopping import StopSignals
@@ -168,6 +168,7 @@ class Trainer:
         elif init is not None:
             self._start_from(init)
         self.model.train()
+        self.average.eval()
 
     def _resume(self) -> None:
         state = torch.load(self._checkpoint, map_location=self.device, weights_only=True)
@@ -293,7 +294,8 @@ class _Log:
 
     def evaluate(self) -> None:
         if self._held_out is not None:
-            self._write(per=self._held_out.per(self._trainer.average))
+            network = self._trainer.average
+            self._write(per=self._held_out.per(lambda wave: hear(network, wave)))
 
 
 def train(
@@ -319,7 +321,7 @@ def train(
     trainer = Trainer(config, recipe, index.graph, out / "checkpoint.pt", init)
     rng = np.random.default_rng((recipe.seed, rank, trainer.step))
     sampler = Sampler([(corpus.load(folder), factor) for folder, factor in data], rng)
-    collate = Collator(trainer.device, index, rng)
+    collate = Collator(trainer.device, index, rng, FeatureExtractor(trainer.device))
     log = None
     if rank == 0:
         held = HeldOut.load(held_out, index) if held_out is not None else None
@@ -351,7 +353,8 @@ def train(
     return end is _End.FINISHED
 
 
-def _weighted(argument: str) -> tuple[Path, float]:
+def weighted(argument: str) -> tuple[Path, float]:
+    """A corpus and its factor, as ``CORPUS*FACTOR`` on a command line."""
     folder, star, factor = argument.rpartition("*")
     return (Path(folder), float(factor)) if star else (Path(argument), 1.0)
 
@@ -360,7 +363,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, prog="acoustic.train")
     parser.add_argument(
         "--data",
-        type=_weighted,
+        type=weighted,
         nargs="+",
         required=True,
         metavar="CORPUS[*FACTOR]",

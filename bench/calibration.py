@@ -80,12 +80,12 @@ def recitations(
 ) -> Iterator[tuple[Float, frozenset[Verse]]]:
     """Verses of a corpus: plain, in a room, and in a room behind a codec."""
     rng = np.random.default_rng(7)
-    utterances, samples = corpus.load(folder), corpus.Samples()
+    utterances = corpus.load(folder)
     for i in rng.permutation(len(utterances))[:verses]:
         utterance = utterances[i]
         verse = index.verse_of(utterance.surah, utterance.ayah)
         expected = frozenset(index.reference(same) for same in index.identical(verse))
-        plain = torch.from_numpy(samples(utterance).astype(np.float32) / 32768.0)
+        plain = torch.from_numpy(utterance.wave())
         room = reverberate(plain, rng)
         for wave in (plain, room, transcode(room, rng)):
             yield _in_quiet(wave.numpy(), rng), expected

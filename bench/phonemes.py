@@ -75,10 +75,10 @@ def dev_passages(root: Path, index: QuranIndex) -> Iterator[Passage]:
 
 def held_out_passages(folder: Path, index: QuranIndex) -> Iterator[Passage]:
     """A fixed random choice of a corpus's verses."""
-    utterances, samples = corpus.load(folder), corpus.Samples()
+    utterances = corpus.load(folder)
     for i in np.random.default_rng(0).permutation(len(utterances))[:_HELD_OUT]:
-        wave = samples(utterances[i]).astype(np.float32) / 32768.0
-        yield f"held out/{utterances[i].reciter}", wave, *utterances[i].passage(index)
+        utterance = utterances[i]
+        yield f"held out/{utterance.reciter}", utterance.wave(), *utterance.passage(index)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from acoustic.corpus import SAMPLE_RATE, Samples, Utterance
+from acoustic.corpus import SAMPLE_RATE, Utterance
 from decoders.align import WordTime
 from quran_index import QuranIndex
 
@@ -53,7 +53,6 @@ class Voice:
         """Verses longer than ``longest`` seconds are left out."""
         self.index = index
         self._align = align
-        self._samples = Samples()
         self._takes: dict[Verse, Utterance] = {}
         for u in recordings:
             if u.ayah and u.samples <= longest * SAMPLE_RATE:
@@ -80,8 +79,7 @@ class Voice:
 
     def recording(self, verse: Verse) -> Float:
         """A verse as it was recorded [N], in [-1, 1]."""
-        samples: Float = self._samples(self._takes[verse]).astype(np.float32) / 32768.0
-        return samples
+        return self._takes[verse].wave()
 
     def part(self, verse: Verse, first: int = 1, last: int | None = None) -> Float:
         """Words ``first..last`` of a verse (from 1; by default to its end)."""

@@ -90,6 +90,8 @@ class BeamState:
     """One stream's tokens and history; only `BeamDecoder` reads or changes it.
 
     The token arrays have room for every state, but only pages that were ever used take memory.
+    ``everything`` holds the tokens while all states are swept; it is kept in between, so that
+    memory stays as it is.
     """
 
     rows: Ints
@@ -97,10 +99,11 @@ class BeamState:
     slot: Ints
     records: NDArray[np.int64]
     scalars: NDArray[np.int64]
+    everything: DenseTokens
+    sweeping: bool = False
     background: float = 0.0
     settled: list[Run] = field(default_factory=list)
     settled_word: int = -1
-    everything: DenseTokens | None = None
 
 
 class BeamDecoder:
@@ -131,6 +134,7 @@ class BeamDecoder:
             slot=np.zeros(states, np.int32),
             records=np.zeros((256, 6), np.int64),
             scalars=scalars,
+            everything=DenseTokens.none(self._dense),
         )
 
     def advance(self, state: BeamState, log_probs: NDArray[np.float32]) -> None:
@@ -140,7 +144,7 @@ class BeamDecoder:
         while at < len(scores):
             at += self._advance(state, scores[at : at + _CHUNK])
             # Nothing settles while very many are active; then it only matters to be brief.
-            if state.everything is None or state.scalars[RECORDS] > _MANY_RECORDS:
+            if not state.sweeping or state.scalars[RECORDS] > _MANY_RECORDS:
                 self._settle(state)
         state.background += background
 
@@ -152,7 +156,7 @@ class BeamDecoder:
             grown[: len(state.records)] = state.records
             state.records = grown
         # Once sweeping, go on until few are left: to and fro costs more than either.
-        wide = self._wide if state.everything is None else self._wide // 2
+        wide = self._wide // 2 if state.sweeping else self._wide
         return (
             self._sweep(state, scores) if state.scalars[ROWS] > wide else self._pass(state, scores)
         )
@@ -166,12 +170,12 @@ class BeamDecoder:
 
     def _pass(self, state: BeamState, scores: Ints) -> int:
         """Pass tokens on, until too many are active."""
-        if state.everything is not None:
+        if state.sweeping:
             # Fresh arrays give the pages back that the many rows took.
             count = int(state.scalars[ROWS])
             rows = np.empty_like(state.rows)
             rows[:count] = state.rows[:count]
-            state.rows, state.spare, state.everything = rows, np.empty_like(rows), None
+            state.rows, state.spare, state.sweeping = rows, np.empty_like(rows), False
         done = int(
             pass_tokens(
                 self._net,
@@ -192,8 +196,7 @@ class BeamDecoder:
 
     def _sweep(self, state: BeamState, scores: Ints) -> int:
         """Sweep over all states."""
-        if state.everything is None:
-            state.everything = DenseTokens.none(self._dense)
+        state.sweeping = True
         sweep_all(
             self._net,
             self._dense,

@@ -6,7 +6,8 @@ import torch
 
 from acoustic.augment import _PITCHES, Augmentation, FeatureExtractor
 from acoustic.channel import _CODECS, reverberate, transcode
-from acoustic.features import BANDS, SAMPLE_RATE, SHIFT, hz_to_mel
+from acoustic.features import SHIFT
+from acoustic.mel import BANDS, SAMPLE_RATE, hz_to_mel
 
 
 def bursts(seconds: float = 3.0) -> torch.Tensor:

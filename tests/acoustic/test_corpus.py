@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from acoustic import Encoder
-from acoustic.corpus import SAMPLE_RATE, Samples, build, decode, load, read_list
+from acoustic.corpus import SAMPLE_RATE, build, decode, load, read_list
 from acoustic.segment import segment
 from quran_index import QuranIndex
 
@@ -48,7 +48,7 @@ def test_a_folder_of_verses(tmp_path: Path, index: QuranIndex) -> None:
     assert report.dropped() == {"unreadable": 1, "no such verse": 1}
     (utterance,) = load(tmp_path / "corpus")
     assert (utterance.reciter, utterance.surah, utterance.ayah) == ("A Reciter", 1, 1)
-    assert (Samples()(utterance) == decode(SAMPLE)[: 5 * SAMPLE_RATE]).all()
+    assert (utterance.pcm() == decode(SAMPLE)[: 5 * SAMPLE_RATE]).all()
 
 
 def test_a_list_cuts_verses_out_of_a_file(tmp_path: Path, index: QuranIndex) -> None:
@@ -194,7 +194,7 @@ def test_reciters_whose_names_make_one_file_name(tmp_path: Path, index: QuranInd
         ("a-b", "a-b", len(decode(SAMPLE))),
         ("unnamed", "?!", 0),
     ]
-    assert np.array_equal(Samples()(load(tmp_path)[1]), decode(SAMPLE))
+    assert np.array_equal(load(tmp_path)[1].pcm(), decode(SAMPLE))
 
 
 def test_several_verses_are_cut(tmp_path: Path, index: QuranIndex) -> None:

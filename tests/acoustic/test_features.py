@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from acoustic.augment import FeatureExtractor
-from acoustic.features import BANDS, SHIFT, FeatureState, log_mel
+from acoustic.features import SHIFT, FeatureState, log_mel
+from acoustic.mel import BANDS
 
 
 @pytest.fixture

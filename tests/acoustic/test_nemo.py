@@ -17,9 +17,10 @@ from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 
 from acoustic import Encoder, ModelError, NemoEncoder, load_model
 from acoustic.encoder import WEIGHTS
+from acoustic.mel import BANDS, slaney_filters
 from acoustic.model_file import ModelFile
 from acoustic.nemo import FRAME, HOPS, LEFT
-from acoustic.nemo_features import BANDS, log_mel, mel_filters
+from acoustic.nemo_features import log_mel
 from acoustic.pieces import Vocabulary
 from quran_index import QuranIndex
 from stream import Engine, Recognizer, UnsupportedHopError, UnsupportedModelError
@@ -248,7 +249,7 @@ def test_the_features_contract_with_a_list_of_pieces(index, verses, tmp_path) ->
     write_tokens(pieces, tmp_path / "tokens.txt")
     (tmp_path / "tokenizer.model").unlink()
     bands = list(range(20, BANDS, 2))
-    peaks = mel_filters().argmax(axis=1)[bands]
+    peaks = slaney_filters().argmax(axis=1)[bands]
     voice = Voice(peaks * RATE / 512, pieces)
     model = save_features_model(tmp_path / "model.onnx", voice, bands)
     check_recitation(Recognizer.load(model=model), voice, index, verses, tmp_path)
@@ -318,7 +319,7 @@ def test_features_agree_with_nemos_definition() -> None:
         emphasised, 512, 160, 400, window, center=True, pad_mode="constant", return_complex=True
     )
     power = torch.view_as_real(spectrum).pow(2).sum(-1)[0, :, : 20_077 // 160]
-    logs = torch.log(torch.from_numpy(mel_filters()).double() @ power + 2**-24)
+    logs = torch.log(torch.from_numpy(slaney_filters()).double() @ power + 2**-24)
     mean, deviation = logs.mean(1, keepdim=True), logs.std(1, keepdim=True)
     expected = ((logs - mean) / (deviation + 1e-5)).numpy()
     features = log_mel(wave_[0].numpy().astype(np.float32))
@@ -329,7 +330,7 @@ def test_features_agree_with_nemos_definition() -> None:
 
 def test_filters_are_slaneys() -> None:
     """Values of librosa.filters.mel(sr=16000, n_fft=512, n_mels=80)."""
-    filters = mel_filters()
+    filters = slaney_filters()
     assert filters[0, :4] == pytest.approx([0, 0.02253456, 0.00863771, 0], abs=1e-7)
     assert (filters[40].argmax(), filters[79].argmax()) == (55, 246)
     assert filters[[40, 79]].max(axis=1) == pytest.approx([0.01444418, 0.00325215], abs=1e-7)

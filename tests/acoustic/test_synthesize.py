@@ -47,11 +47,10 @@ def test_corpus_layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(synthesize, "VARIANTS", ("", "f2"))
     hours = synthesize.build(tmp_path, 6, seed=3)
     utterances = corpus.load(tmp_path)
-    samples = corpus.Samples()
     assert len(utterances) == 6
     assert {u.reciter for u in utterances} == {"espeak-plain", "espeak-f2"}
     assert sum(u.samples for u in utterances) == round(hours * 3600 * corpus.SAMPLE_RATE)
     for utterance in utterances:
-        pcm = samples(utterance)
+        pcm = utterance.pcm()
         assert len(pcm) == utterance.samples
         assert abs(pcm).max() > 10_000

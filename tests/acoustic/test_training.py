@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -19,48 +18,15 @@ from rapidfuzz.distance import Levenshtein
 
 from acoustic import Encoder
 from acoustic.batches import Batch, one_breath
-from acoustic.corpus import SAMPLE_RATE, Utterance
 from acoustic.curve import curve
 from acoustic.export import export, load_average
 from acoustic.train import Recipe, as_pronounced, train
 from decoders import greedy
 from quran_index import QuranIndex
+from tests.beeper import beeps
 from tests.texts import spoken
 
 SHAPE = {"width": 48, "layers": 2, "heads": 2}
-
-
-@pytest.fixture(scope="module")
-def index() -> QuranIndex:
-    return QuranIndex.load()
-
-
-def beeps(labels: list[int]) -> np.ndarray:
-    """A voice that says each phoneme as its own chord, 130 ms long."""
-    t = np.arange(int(0.13 * SAMPLE_RATE)) / SAMPLE_RATE
-    envelope = np.hanning(len(t))
-    tones = [
-        sum(np.sin(2 * np.pi * f * t) for f in (200 + 90 * x, 3800 - 70 * x)) * envelope
-        for x in labels
-    ]
-    return (np.concatenate(tones) * 6000).astype("<i2")
-
-
-@pytest.fixture(scope="module")
-def corpus_folder(tmp_path_factory: pytest.TempPathFactory, index: QuranIndex) -> Path:
-    folder = tmp_path_factory.mktemp("corpus")
-    offset, lines = 0, []
-    with open(folder / "beeper.pcm", "wb") as pcm:
-        for surah, ayah in [(112, a) for a in range(1, 5)] + [(114, a) for a in range(1, 7)]:
-            first, end = index.first_word[index.verse_of(surah, ayah) :][:2].tolist()
-            wave = beeps(index.spell(first, end - 1).tolist())
-            pcm.write(wave.tobytes())
-            lines.append(
-                json.dumps(asdict(Utterance("beeper", "Beeper", surah, ayah, offset, len(wave))))
-            )
-            offset += len(wave)
-    (folder / "beeper.jsonl").write_text("\n".join(lines) + "\n")
-    return folder
 
 
 def test_a_voice_is_learned_resumed_and_exported(
