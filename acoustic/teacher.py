@@ -7,7 +7,8 @@ The first fine-tunes Whisper's encoder (`acoustic.whisper`) to the phonemes of r
 corpora, labels and augmentation that the streaming network learns from. The second writes down what
 it hears in recordings of anybody, in any language, as rows with ``phonemes`` for
 `acoustic.corpus`: pseudo-labels (Lee 2013), through which the streaming network hears thousands of
-voices. ``LIST.jsonl`` has a row per recording: ``file``, and ``reciter``, who speaks.
+voices. ``LIST.jsonl`` has a row per recording: ``file``, and ``reciter``, who speaks. Files are
+found beside the list.
 """
 
 from __future__ import annotations
@@ -187,15 +188,16 @@ def label(
     Pieces of which little was heard, or little of it surely, are left out.
     """
     pool: list[Piece] = []
+    extract = WhisperFeatures(next(teacher.parameters()).device)
     for row in rows:
-        pool += _pieces(row, next(teacher.parameters()).device)
+        pool += _pieces(row, extract)
         if len(pool) >= _POOL:
             yield from _labelled(teacher, pool, index)
             pool.clear()
     yield from _labelled(teacher, pool, index)
 
 
-def _pieces(row: dict[str, Any], device: torch.device) -> Iterator[Piece]:
+def _pieces(row: dict[str, Any], extract: WhisperFeatures) -> Iterator[Piece]:
     import av
 
     try:
@@ -203,13 +205,13 @@ def _pieces(row: dict[str, Any], device: torch.device) -> Iterator[Piece]:
     except (OSError, av.FFmpegError) as error:
         print(f"{row['file']}: {error}", file=sys.stderr)
         return
-    extract = WhisperFeatures(device)
     count = math.ceil(len(pcm) / (_PIECE_SECONDS * SAMPLE_RATE))
     bounds = np.linspace(0, len(pcm), count + 1).astype(int).tolist()
     for start, end in pairwise(bounds):
         if end - start >= _LEAST_SECONDS * SAMPLE_RATE:
-            wave = torch.from_numpy(pcm[start:end].astype(np.float32) / 32768.0).to(device)
-            yield Piece(row, start / SAMPLE_RATE, end / SAMPLE_RATE, extract.plain(wave))
+            wave = torch.from_numpy(pcm[start:end].astype(np.float32) / 32768.0)
+            features = extract.plain(wave.to(extract.device))
+            yield Piece(row, start / SAMPLE_RATE, end / SAMPLE_RATE, features)
 
 
 def _labelled(
@@ -231,6 +233,10 @@ def _labelled(
                     "end": round(piece.end, 3),
                     "phonemes": "".join(index.symbols[s] for s in symbols),
                 }
+
+
+def _row(row: dict[str, Any], root: Path) -> dict[str, Any]:
+    return {"file": str((root / row["file"]).resolve()), "reciter": row.get("reciter", "unknown")}
 
 
 def save(teacher: WhisperCTC, path: Path) -> None:
@@ -268,12 +274,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
             save(fit(args.whisper, args.data, args.held_out, recipe), args.out)
             return
         lines = args.list.read_text(encoding="utf-8").splitlines()
-        rows = [json.loads(line) for line in lines if line.strip()]
+        rows = [_row(json.loads(line), args.list.parent) for line in lines if line.strip()]
         with open(args.out, "w", encoding="utf-8") as out:
             for row in label(load(args.teacher), rows, QuranIndex.load()):
                 out.write(json.dumps(row, ensure_ascii=False) + "\n")
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError) as error:
         parser.error(str(error))
+    except KeyError as error:
+        parser.error(f"{args.list}: a row without {error}")
 
 
 if __name__ == "__main__":

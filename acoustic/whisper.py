@@ -31,8 +31,14 @@ LONGEST = 29.0
 _WINDOW = 400  # points of the spectra that Whisper knows; ours are finer
 _STACKED = SUBSAMPLING // 2  # of its frames of 20 ms make one of ours
 _HEAD_WIDTH = 64
-_PARTS = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.out_proj")
-_MATRICES = (*_PARTS, "fc1", "fc2")
+_MATRICES = (
+    "self_attn.q_proj",
+    "self_attn.k_proj",
+    "self_attn.v_proj",
+    "self_attn.out_proj",
+    "fc1",
+    "fc2",
+)
 """The matrices of a layer in the order of their use: their names are lost in the export."""
 
 Float = npt.NDArray[np.float32]

@@ -122,7 +122,7 @@ def test_a_teacher_learns_and_labels(
     write_wav(tmp_path / "silence.wav", np.zeros(SAMPLE_RATE, "<i2"))
     (tmp_path / "none.wav").write_bytes(b"no audio")
     names = ("a", "silence", "none")
-    rows = [{"file": str(tmp_path / f"{n}.wav"), "reciter": "somebody"} for n in names]
+    rows = [{"file": f"{n}.wav", "reciter": "somebody"} for n in names]
     (tmp_path / "list.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     out = tmp_path / "labelled.jsonl"
     teacher.main(
