@@ -119,7 +119,7 @@ class Follower:
 
     def update(self, partial: Partial, audio_time: float, speech: SpeechState) -> list[Event]:
         """Events decided by the audio up to ``audio_time``."""
-        over = min(speech.silence, speech.quiet) >= self._policy.pause
+        over = self._still(partial, speech) >= self._policy.pause
         self._posteriors = self._believed(partial.ended if over else partial.candidates)
         pending = self._pending(partial.best)
         events = self._candidates() if speech.active else []
@@ -252,12 +252,16 @@ class Follower:
             return False
         if passage.verse == self._basmala:
             # It opens most recitations: a verse only if nothing else follows.
-            return min(speech.silence, speech.quiet) >= self._policy.opening_pause
+            return self._still(partial, speech) >= self._policy.opening_pause
         if not partial.pause:
             # It may be a long vowel that is no voice to a detector of speech; but if it is no
             # longer loud either, the word's last sounds were too weak to be heard.
-            return min(speech.silence, speech.quiet) >= 1.5 * self._policy.pause
+            return self._still(partial, speech) >= 1.5 * self._policy.pause
         return max(partial.pause * self._clock.shift, speech.silence) >= self._policy.pause
+
+    def _still(self, partial: Partial, speech: SpeechState) -> float:
+        """Seconds in which nothing was said, by the voice and by either its level or the decoder."""
+        return min(speech.silence, max(speech.quiet, partial.pause * self._clock.shift))
 
     def _is_settled(self, passage: Passage, partial: Partial) -> bool:
         """Whether no surviving path disagrees about the passage."""

@@ -252,7 +252,7 @@ def test_the_basmala_is_a_verse_when_nothing_follows(listener: Listener) -> None
     symbols = len(listener.index.symbols)
     spelled = listener.index.spell(*listener.index.passage(1, 1, 1)).tolist()
     said = spoken(np.random.default_rng(0), [spelled], symbols)
-    for seconds, expected in ((1.6, []), (2.8, [(1, 1)])):
+    for seconds, expected in ((1.2, []), (2.2, [(1, 1)])):
         heard = np.concatenate([said, silent(symbols, seconds)])
         assert finals(listener.follow(heard, len(said), ends=False)) == expected
 
