@@ -260,7 +260,7 @@ class Follower:
         return max(partial.pause * self._clock.shift, speech.silence) >= self._policy.pause
 
     def _still(self, partial: Partial, speech: SpeechState) -> float:
-        """Seconds in which nothing was said, by the voice and by either its level or the decoder."""
+        """Seconds in which nothing was said, by the voice, and by its level or the decoder."""
         return min(speech.silence, max(speech.quiet, partial.pause * self._clock.shift))
 
     def _is_settled(self, passage: Passage, partial: Partial) -> bool:
