@@ -119,8 +119,10 @@ class Follower:
 
     def update(self, partial: Partial, audio_time: float, speech: SpeechState) -> list[Event]:
         """Events decided by the audio up to ``audio_time``."""
-        over = self._still(partial, speech) >= self._policy.pause
-        self._posteriors = self._believed(partial.ended if over else partial.candidates)
+        policy, still = self._policy, self._still(partial, speech)
+        self._posteriors = self._believed(
+            partial.ended if still >= policy.pause else partial.candidates
+        )
         pending = self._pending(partial.best)
         events = self._candidates() if speech.active else []
         if pending:
@@ -129,7 +131,9 @@ class Follower:
             self._posterior[key] = max(self._posterior.get(key, 0.0), now)
         while pending and self._is_over(pending, partial, speech):
             judged = self._judged(pending, partial.frames)
-            if judged.probability < self._policy.accept and self._may_be_confirmed(pending):
+            # What is read on may yet speak for it, and so may last sounds that come late.
+            more = self._may_be_confirmed(pending) if pending[1:] else still < 2 * policy.pause
+            if judged.probability < policy.accept and more:
                 break
             events += self._close(pending, judged)
             pending = pending[1:]
@@ -256,8 +260,9 @@ class Follower:
         if not partial.pause:
             # It may be a long vowel that is no voice to a detector of speech; but if it is no
             # longer loud either, the word's last sounds were too weak to be heard.
-            return self._still(partial, speech) >= 1.5 * self._policy.pause
-        return max(partial.pause * self._clock.shift, speech.silence) >= self._policy.pause
+            return self._still(partial, speech) >= self._policy.pause
+        quiet = max(partial.pause * self._clock.shift, speech.silence, speech.quiet)
+        return quiet >= self._policy.pause
 
     def _still(self, partial: Partial, speech: SpeechState) -> float:
         """Seconds in which nothing was said, by the voice, and by its level or the decoder."""
