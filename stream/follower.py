@@ -203,13 +203,13 @@ class Follower:
         return max(now, self._posterior.get(_key(passage), 0.0))
 
     def _evidence(
-        self, passage: Passage, posterior: float, words: list[Aligned], *, left: bool = False
+        self, passage: Passage, posterior: float, words: list[Aligned], *, over: bool = False
     ) -> Evidence:
-        """What speaks for a passage's aligned words; ``left``: another passage follows it."""
+        """What speaks for a passage's aligned words; ``over``: no more of it is read."""
         phonemes = sum(self._finder.phonemes(w.word, w.word) for w in words)
         fit = sum(w.score for w in words) / phonemes if words else -math.inf
         begun_inside = passage.first_word > self._index.first_word[passage.verse]
-        left_inside = left and not self._is_complete(passage)
+        left_inside = over and not self._is_complete(passage)
         torn = begun_inside + left_inside
         before = self._recited
         ahead = 0 if before is None or self._talked else passage.verse - before.verse
@@ -287,7 +287,7 @@ class Follower:
         # themselves.
         posterior = self._best_posterior(passage, later)
         probability = max(
-            self._policy.probability(self._evidence(passage, posterior, aligned, left=bool(later)))
+            self._policy.probability(self._evidence(passage, posterior, aligned, over=True))
             for aligned in (words, words + onward)
         )
         return _Judged(words, probability)

@@ -66,7 +66,7 @@ class Policy:
     """Probability from which a mistake is told; it matters more that none is told falsely."""
     foreign: float = 4.0
     """Seconds of speech that fit nothing until it is said not to be Quran."""
-    temperature: float = 2.0
+    temperature: float = 1.5
     """Nats of score difference per nat of posterior odds."""
     recitation: tuple[float, float, float, float] = (1.5, 2.5, 0.6, -1.5)
     """Log odds that something of the Quran was said at all: the weights of `Evidence.terms`. Other
