@@ -89,9 +89,9 @@ class Partial:
 class BeamState:
     """One stream's tokens and history; only `BeamDecoder` reads or changes it.
 
-    The token arrays have room for every state, but only pages that were ever used take memory.
-    ``everything`` holds the tokens while all states are swept; it is kept in between, so that
-    memory stays as it is.
+    The token arrays have room for every state. What the first words took, when most states are
+    active, is kept, so that memory stays as it is.
+    ``everything`` holds the tokens while all states are swept.
     """
 
     rows: Ints
@@ -170,12 +170,7 @@ class BeamDecoder:
 
     def _pass(self, state: BeamState, scores: Ints) -> int:
         """Pass tokens on, until too many are active."""
-        if state.sweeping:
-            # Fresh arrays give the pages back that the many rows took.
-            count = int(state.scalars[ROWS])
-            rows = np.empty_like(state.rows)
-            rows[:count] = state.rows[:count]
-            state.rows, state.spare, state.sweeping = rows, np.empty_like(rows), False
+        state.sweeping = False
         done = int(
             pass_tokens(
                 self._net,
