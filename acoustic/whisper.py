@@ -188,7 +188,7 @@ def read_encoder(path: Path) -> dict[str, Tensor]:
             value = (value.astype(np.float32) - zero) * found[f"{name}_scale"]
         if name.startswith("onnx::MatMul_") and value.ndim == 2:
             matrices[int(name.rpartition("_")[2])] = value
-        elif "." in name and value.dtype == np.float32:
+        elif "." in name and value.dtype == np.float32 and value.ndim:
             named[name] = value
     for i, number in enumerate(sorted(matrices)):
         layer, part = divmod(i, len(_MATRICES))

@@ -66,7 +66,7 @@ def test_weights_are_those_of_the_file(whisper: Path, quantised: bool, tmp_path:
     path = whisper
     if quantised:
         path = tmp_path / "encoder_model_quantized.onnx"
-        quantize_dynamic(whisper, path, op_types_to_quantize=["MatMul"])
+        quantize_dynamic(whisper, path, op_types_to_quantize=["MatMul", "Conv"])
     network = WhisperCTC.pretrained(path, 36).eval()
     features = torch.from_numpy(np.random.default_rng(0).normal(0, 0.3, (1, 3000, 80))).float()
     with torch.no_grad():
@@ -74,7 +74,7 @@ def test_weights_are_those_of_the_file(whisper: Path, quantised: bool, tmp_path:
     theirs = onnxruntime.InferenceSession(whisper).run(
         None, {"input_features": features.transpose(1, 2).numpy()}
     )[0]
-    assert np.abs(mine - theirs).max() < (0.2 if quantised else 1e-3)
+    assert np.abs(mine - theirs).mean() < (0.05 if quantised else 1e-4)
 
 
 def test_another_network_is_refused() -> None:
