@@ -248,6 +248,18 @@ def test_a_verse_whose_last_sounds_were_not_heard_ends_when_it_is_quiet(
     assert finals(held) == []
 
 
+def test_a_verse_whose_end_was_heard_ends_when_it_is_quiet(listener: Listener) -> None:
+    """Though it is still a voice to the detector: the network tells of sounds late."""
+    symbols = len(listener.index.symbols)
+    spelled = listener.index.spell(*listener.index.passage(112, 1, 1)).tolist()
+    said = spoken(np.random.default_rng(0), [spelled], symbols)
+    heard = np.concatenate([said, silent(symbols, 0.12)])
+    late = round(0.7 / SHIFT)
+    quiet = listener.follow(heard, len(heard), loud_frames=len(said) - late, ends=False)
+    assert finals(quiet) == [(112, 1)]
+    assert finals(listener.follow(heard, len(heard), ends=False)) == []
+
+
 def test_the_basmala_is_a_verse_when_nothing_follows(listener: Listener) -> None:
     symbols = len(listener.index.symbols)
     spelled = listener.index.spell(*listener.index.passage(1, 1, 1)).tolist()
