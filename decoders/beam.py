@@ -86,12 +86,21 @@ class Partial:
 
 
 @dataclass(slots=True)
+class Sweep:
+    """What a stream needs besides while all states are swept.
+
+    ``rows``: the array that its state's own changes places with, since very many rows are filled.
+    """
+
+    rows: Ints
+    tokens: DenseTokens
+
+
+@dataclass(slots=True)
 class BeamState:
     """One stream's tokens and history; only `BeamDecoder` reads or changes it.
 
-    The token arrays have room for every state. What the first words took, when most states are
-    active, is kept, so that memory stays as it is.
-    ``everything`` holds the tokens while all states are swept.
+    The token arrays have room for every state, but only pages that were ever used take memory.
     """
 
     rows: Ints
@@ -99,15 +108,14 @@ class BeamState:
     slot: Ints
     records: NDArray[np.int64]
     scalars: NDArray[np.int64]
-    everything: DenseTokens
-    sweeping: bool = False
+    sweep: Sweep | None = None
     background: float = 0.0
     settled: list[Run] = field(default_factory=list)
     settled_word: int = -1
 
 
 class BeamDecoder:
-    """Immutable; one serves any number of streams."""
+    """One serves any number of streams, in any thread, and remembers nothing of them."""
 
     def __init__(
         self, graph: Graph, priors: PathPriors, *, beam: float = BEAM, wide: int = WIDE
@@ -121,6 +129,9 @@ class BeamDecoder:
         self._wide = wide
         self._dense = DenseNet.of(graph, weights)
         self._net = Net.of(graph, weights)
+        # One is kept for the next stream that needs it: memory taken and given back in turn never
+        # stays as it is.
+        self._idle: list[Sweep] = []
         self._warm_up()
 
     def start(self) -> BeamState:
@@ -134,7 +145,6 @@ class BeamDecoder:
             slot=np.zeros(states, np.int32),
             records=np.zeros((256, 6), np.int64),
             scalars=scalars,
-            everything=DenseTokens.none(self._dense),
         )
 
     def advance(self, state: BeamState, log_probs: NDArray[np.float32]) -> None:
@@ -144,7 +154,7 @@ class BeamDecoder:
         while at < len(scores):
             at += self._advance(state, scores[at : at + _CHUNK])
             # Nothing settles while very many are active; then it only matters to be brief.
-            if not state.sweeping or state.scalars[RECORDS] > _MANY_RECORDS:
+            if state.sweep is None or state.scalars[RECORDS] > _MANY_RECORDS:
                 self._settle(state)
         state.background += background
 
@@ -156,7 +166,7 @@ class BeamDecoder:
             grown[: len(state.records)] = state.records
             state.records = grown
         # Once sweeping, go on until few are left: to and fro costs more than either.
-        wide = self._wide // 2 if state.sweeping else self._wide
+        wide = self._wide if state.sweep is None else self._wide // 2
         return (
             self._sweep(state, scores) if state.scalars[ROWS] > wide else self._pass(state, scores)
         )
@@ -170,7 +180,11 @@ class BeamDecoder:
 
     def _pass(self, state: BeamState, scores: Ints) -> int:
         """Pass tokens on, until too many are active."""
-        state.sweeping = False
+        if state.sweep is not None:
+            self._change_places(state, state.sweep)
+            if not self._idle:
+                self._idle.append(state.sweep)
+            state.sweep = None
         done = int(
             pass_tokens(
                 self._net,
@@ -191,11 +205,16 @@ class BeamDecoder:
 
     def _sweep(self, state: BeamState, scores: Ints) -> int:
         """Sweep over all states."""
-        state.sweeping = True
+        if state.sweep is None:
+            try:
+                state.sweep = self._idle.pop()
+            except IndexError:
+                state.sweep = Sweep(np.empty_like(state.rows), DenseTokens.none(self._dense))
+            self._change_places(state, state.sweep)
         sweep_all(
             self._net,
             self._dense,
-            state.everything,
+            state.sweep.tokens,
             state.rows,
             state.records,
             state.scalars,
@@ -204,6 +223,13 @@ class BeamDecoder:
             self._jump,
         )
         return len(scores)
+
+    @staticmethod
+    def _change_places(state: BeamState, sweep: Sweep) -> None:
+        """The rows move into the other array."""
+        count = int(state.scalars[ROWS])
+        sweep.rows[:count] = state.rows[:count]
+        state.rows, sweep.rows = sweep.rows, state.rows
 
     def _warm_up(self) -> None:
         """Compile, or load what was compiled: the first stream shall not wait for it."""
