@@ -50,6 +50,7 @@ __all__ = [
     "load",
     "read_list",
     "symbols_of",
+    "to_float",
 ]
 
 Int16 = npt.NDArray[np.int16]
@@ -92,7 +93,12 @@ class Utterance:
 
     def wave(self) -> npt.NDArray[np.float32]:
         """The same in [-1, 1]."""
-        return self.pcm().astype(np.float32) / 32768.0
+        return to_float(self.pcm())
+
+
+def to_float(pcm: Int16) -> npt.NDArray[np.float32]:
+    """Samples in [-1, 1]."""
+    return pcm.astype(np.float32) / 32768.0
 
 
 def decode(path: Path) -> Int16:
@@ -119,10 +125,13 @@ def decode(path: Path) -> Int16:
     return np.concatenate(parts) if parts else np.zeros(0, np.int16)
 
 
-def read_list(source: Path, root: Path | None = None) -> Iterator[dict[str, Any]]:
+def read_list(
+    source: Path, root: Path | None = None, *, labelled: bool = True
+) -> Iterator[dict[str, Any]]:
     """Rows of a ``.jsonl``/``.jsonl.gz`` list, or of a folder in the everyayah layout.
 
-    Their files are below ``root``, or else where the list is. ValueError: a line that is no row.
+    Their files are below ``root``, or else where the list is. Unless they are to be ``labelled``
+    they need not say what is recited. ValueError: a line that is no row.
     """
     if source.is_dir():
         for path in sorted(source.rglob("*")):
@@ -136,7 +145,7 @@ def read_list(source: Path, root: Path | None = None) -> Iterator[dict[str, Any]
         for number, line in enumerate(lines, 1):
             if line.strip():
                 try:
-                    yield _row(json.loads(line), root)
+                    yield _row(json.loads(line), root, labelled)
                 except (KeyError, TypeError, ValueError) as error:
                     raise ValueError(
                         f"{source}, line {number}: expected an object with file and surah, and "
@@ -145,7 +154,7 @@ def read_list(source: Path, root: Path | None = None) -> Iterator[dict[str, Any]
                     ) from error
 
 
-def _row(row: dict[str, Any], root: Path) -> dict[str, Any]:
+def _row(row: dict[str, Any], root: Path, labelled: bool) -> dict[str, Any]:
     file = row["file"] if "file" in row else f"{row['repo']}/{row['path']}"
     verses = ("surah", "ayah", "last_ayah")
     numbers: dict[str, Any] = {name: int(row[name]) for name in verses if name in row}
@@ -155,7 +164,7 @@ def _row(row: dict[str, Any], root: Path) -> dict[str, Any]:
         if numbers:
             raise ValueError("phonemes are for what is no verse")
         numbers = {"surah": 0, "phonemes": str(row["phonemes"])}
-    if "surah" not in numbers:
+    if labelled and "surah" not in numbers:
         raise KeyError("surah")
     if "last_ayah" in numbers:
         first = numbers["ayah"]

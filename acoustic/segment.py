@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from acoustic.corpus import MIN_SECONDS, SAMPLE_RATE, Utterance, load
+from acoustic.corpus import MIN_SECONDS, SAMPLE_RATE, Utterance, load, to_float
 from acoustic.encoder import Encoder
 from decoders.align import WordTime, align
 from decoders.beam import BeamDecoder
@@ -63,7 +63,7 @@ def segment(source: Path, out: Path, encoder: Encoder, index: QuranIndex) -> Cou
             for utterance in (u for u in several if u.corpus == path):
                 first_word, last_word = utterance.passage(index)
                 audio = utterance.pcm()
-                heard = encoder.encode(audio.astype(np.float32) / 32768.0)
+                heard = encoder.encode(to_float(audio))
                 state = decoder.start()
                 decoder.advance(state, heard)
                 for run in decoder.finish(state).runs:

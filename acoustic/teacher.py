@@ -35,7 +35,7 @@ from acoustic.batches import Batch, Collator, Sampler
 from acoustic.corpus import SAMPLE_RATE
 from acoustic.evaluate import HeldOut
 from acoustic.features import SHIFT
-from acoustic.train import as_pronounced, ctc, weighted
+from acoustic.train import Budget, as_pronounced, ctc, device, weighted
 from acoustic.whisper import LONGEST, WhisperConfig, WhisperCTC, WhisperFeatures
 from decoders import greedy
 from quran_index import QuranIndex
@@ -57,11 +57,9 @@ Float = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """How to fine-tune, for so many minutes, or so many steps if given."""
+class Recipe(Budget):
+    """How to fine-tune."""
 
-    minutes: float = 0.0
-    steps: int = 0
     encoder_rate: float = 1.5e-4
     head_rate: float = 1e-3
     warmup_steps: int = 100
@@ -83,10 +81,10 @@ class Piece(NamedTuple):
 
 def hear(teacher: WhisperCTC, features: Sequence[Tensor]) -> list[Float]:
     """Log-probs [T, symbols] of each of several recordings' features."""
-    device = next(teacher.parameters()).device
-    lengths = torch.tensor([len(f) for f in features], device=device)
+    where = next(teacher.parameters()).device
+    lengths = torch.tensor([len(f) for f in features], device=where)
     padded = nn.utils.rnn.pad_sequence(list(features), batch_first=True)
-    with torch.no_grad(), torch.autocast(device.type, dtype=torch.bfloat16):
+    with torch.no_grad(), torch.autocast(where.type, dtype=torch.bfloat16):
         logits, frames = teacher(padded, lengths)
     log_probs = logits.float().log_softmax(-1).cpu().numpy()
     return [heard[:count] for heard, count in zip(log_probs, frames.tolist(), strict=True)]
@@ -118,10 +116,9 @@ def fit(
     recipe: Recipe,
 ) -> WhisperCTC:
     """A teacher; ``data`` and ``held_out`` as for `acoustic.train`."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(recipe.seed)
     index, rng = QuranIndex.load(), np.random.default_rng(recipe.seed)
-    teacher = WhisperCTC.pretrained(whisper, len(index.symbols)).to(device)
+    teacher = WhisperCTC.pretrained(whisper, len(index.symbols)).to(device())
     groups = [
         {"params": [p for p in part.parameters() if p.requires_grad], "lr": rate}
         for part, rate in (
@@ -134,17 +131,15 @@ def fit(
     started = time.monotonic()
 
     def done(step: int) -> float:
-        if recipe.steps:
-            return step / recipe.steps
-        return (time.monotonic() - started) / (60 * recipe.minutes)
+        return recipe.spent(step, time.monotonic() - started)
 
     def rate(step: int) -> float:
-        cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, done(step))))
+        cosine = 0.5 * (1 + math.cos(math.pi * done(step)))
         return max(_LEAST_RATE, cosine) * min(1.0, (step + 1) / recipe.warmup_steps)
 
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
-    extract = WhisperFeatures(device)
-    collate = Collator(device, index, rng, extract)
+    extract = WhisperFeatures(device())
+    collate = Collator(extract.device, index, rng, extract)
     losses: list[float] = []
     for step, batch in enumerate(_batches(data, collate, rng, recipe)):
         if done(step) >= 1:
@@ -159,7 +154,9 @@ def fit(
     if held_out is not None:
         held = HeldOut.load(held_out, index)
         rate_of_errors = held.per(
-            lambda wave: hear(teacher, [extract.plain(torch.from_numpy(wave).to(device))])[0]
+            lambda wave: hear(teacher, [extract.plain(torch.from_numpy(wave).to(extract.device))])[
+                0
+            ]
         )
         print(f"phoneme errors on {held_out}: {rate_of_errors:.1%}", file=sys.stderr)
     return teacher
@@ -212,7 +209,7 @@ def _pieces(row: dict[str, Any], extract: WhisperFeatures) -> Iterator[Piece]:
     bounds = np.linspace(0, len(pcm), count + 1).astype(int).tolist()
     for start, end in pairwise(bounds):
         if end - start >= _LEAST_SECONDS * SAMPLE_RATE:
-            wave = torch.from_numpy(pcm[start:end].astype(np.float32) / 32768.0)
+            wave = torch.from_numpy(corpus.to_float(pcm[start:end]))
             features = extract.plain(wave.to(extract.device))
             yield Piece(row, start / SAMPLE_RATE, end / SAMPLE_RATE, features)
 
@@ -231,16 +228,12 @@ def _labelled(
             sure = (odds.max(axis=1) / odds.sum(axis=1))[odds.argmax(axis=1) != 0]
             if len(symbols) >= _LEAST_PHONEMES and sure.mean() >= _LEAST_CONFIDENCE:
                 yield {
-                    "file": piece.row["file"],
+                    "file": str(Path(piece.row["file"]).resolve()),
                     "reciter": piece.row["reciter"],
                     "start": round(piece.start, 3),
                     "end": round(piece.end, 3),
                     "phonemes": "".join(index.symbols[s] for s in symbols),
                 }
-
-
-def _row(row: dict[str, Any], root: Path) -> dict[str, Any]:
-    return {"file": str((root / row["file"]).resolve()), "reciter": row.get("reciter", "unknown")}
 
 
 def save(teacher: WhisperCTC, path: Path) -> None:
@@ -251,9 +244,8 @@ def save(teacher: WhisperCTC, path: Path) -> None:
 
 def load(path: Path) -> WhisperCTC:
     """What `save` wrote, ready to hear."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    state = torch.load(path, map_location=device, weights_only=True)
-    teacher = WhisperCTC(WhisperConfig(**state["config"])).to(device)
+    state = torch.load(path, map_location=device(), weights_only=True)
+    teacher = WhisperCTC(WhisperConfig(**state["config"])).to(device())
     teacher.load_state_dict(state["weights"])
     return teacher.eval()
 
@@ -277,15 +269,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             recipe = Recipe(minutes=args.minutes)
             save(fit(args.whisper, args.data, args.held_out, recipe), args.out)
             return
-        lines = args.list.read_text(encoding="utf-8").splitlines()
-        rows = [_row(json.loads(line), args.list.parent) for line in lines if line.strip()]
+        rows = list(corpus.read_list(args.list, labelled=False))
         with open(args.out, "w", encoding="utf-8") as out:
             for row in label(load(args.teacher), rows, QuranIndex.load()):
                 out.write(json.dumps(row, ensure_ascii=False) + "\n")
     except (OSError, ValueError) as error:
         parser.error(str(error))
-    except KeyError as error:
-        parser.error(f"{args.list}: a row without {error}")
 
 
 if __name__ == "__main__":

@@ -52,11 +52,21 @@ STOP_SECONDS = 90.0
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """How to train, for so many minutes or so many steps; lengths in seconds of audio."""
+class Budget:
+    """How long to train: so many minutes, or so many steps if given."""
 
     minutes: float = 0.0
     steps: int = 0
+
+    def spent(self, step: int, seconds: float) -> float:
+        """How much of it is spent after so many steps and seconds, 0 to 1."""
+        return min(1.0, step / self.steps if self.steps else seconds / (60 * self.minutes))
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe(Budget):
+    """How to train; lengths in seconds of audio."""
+
     peak_rate: float = 1.2e-3
     init_rate: float = 4e-4
     """The peak where training starts from weights that learned before: at the full one they forget
@@ -70,6 +80,11 @@ class Recipe:
     longest_first: float = 7.0
     middle_weight: float = 0.3
     seed: int = 1
+
+
+def device() -> torch.device:
+    """Where to compute: the GPU, if there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def ctc(logits: Tensor, frames: Tensor, batch: Batch) -> Tensor:
@@ -141,7 +156,7 @@ class Trainer:
         checkpoint: Path,
         init: Path | None = None,
     ) -> None:
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = device()
         torch.manual_seed(recipe.seed)
         self.model = ConformerCTC(config).to(self.device)
         self.average = ConformerCTC(config).to(self.device)
@@ -186,9 +201,7 @@ class Trainer:
     @property
     def fraction(self) -> float:
         """How much of the budget is spent."""
-        if self._recipe.steps:
-            return min(1.0, self.step / self._recipe.steps)
-        return min(1.0, self.seconds / (60 * self._recipe.minutes))
+        return self._recipe.spent(self.step, self.seconds)
 
     def save(self) -> None:
         """Write the checkpoint so that a crash leaves the old one."""

@@ -165,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     engine = Engine.load()
     recordings = list(recitations(args.held_out, engine.index, args.verses))
     for path in sorted(args.prose.iterdir()) if args.prose else ():
-        recordings.append((corpus.decode(path).astype(np.float32) / 32768.0, frozenset()))
+        recordings.append((corpus.to_float(corpus.decode(path)), frozenset()))
     halves: tuple[list[Decision], list[Decision]] = ([], [])
     for i, (wave, expected) in enumerate(recordings):
         # The three renderings of a verse stay on one side.

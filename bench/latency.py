@@ -325,7 +325,7 @@ def hear_truth(
         try:
             if replayed.error is not None:
                 raise ValueError(replayed.error)
-            wave = corpus.decode(clip.path).astype(np.float32) / 32768.0
+            wave = corpus.to_float(corpus.decode(clip.path))
             heard = reference.hear_all(network, wave)
             known.append((replayed, reference.spoken(heard, index, best_answer(replayed), delay)))
         except ValueError as error:

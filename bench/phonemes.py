@@ -61,7 +61,7 @@ def ear(model: str) -> Ear:
 def dev_passages(root: Path, index: QuranIndex) -> Iterator[Passage]:
     """The clips whose verses stand one after another; recordings with times verse by verse."""
     for clip in clips.load(root):
-        samples = corpus.decode(clip.path).astype(np.float32) / 32768.0
+        samples = corpus.to_float(corpus.decode(clip.path))
         source = f"{clip.group}/{clip.source}"
         for ayah, start, end in clip.ayah_times:
             first, last = index.passage(clip.expected[0][0], ayah, ayah)

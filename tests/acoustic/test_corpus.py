@@ -7,7 +7,6 @@ import json
 import shutil
 import subprocess
 import sys
-import wave
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +18,11 @@ from acoustic import Encoder
 from acoustic.corpus import SAMPLE_RATE, build, decode, load, read_list
 from acoustic.segment import segment
 from quran_index import QuranIndex
+from tests.wav import write_wav
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "examples" / "al-fatiha.opus"
 LAST = '"last_ayah": 2'
-
-
-@pytest.fixture(scope="module")
-def index() -> QuranIndex:
-    return QuranIndex.load()
 
 
 def write_list(path: Path, *rows: dict[str, Any]) -> Path:
@@ -38,9 +33,7 @@ def write_list(path: Path, *rows: dict[str, Any]) -> Path:
 def test_a_folder_of_verses(tmp_path: Path, index: QuranIndex) -> None:
     folder = tmp_path / "A Reciter"
     folder.mkdir()
-    with wave.open(str(folder / "001001.wav"), "wb") as file:
-        file.setparams((1, 2, SAMPLE_RATE, 0, "NONE", ""))
-        file.writeframes(decode(SAMPLE)[: 5 * SAMPLE_RATE].tobytes())
+    write_wav(folder / "001001.wav", decode(SAMPLE)[: 5 * SAMPLE_RATE])
     (folder / "001002.mp3").write_bytes(b"no audio")
     shutil.copy(SAMPLE, folder / "001008.opus")
     (folder / "notes.txt").write_text("not a recording")

@@ -18,11 +18,6 @@ from acoustic.onnx_properties import read_properties
 from quran_index import QuranIndex
 
 
-@pytest.fixture(scope="module")
-def index() -> QuranIndex:
-    return QuranIndex.load()
-
-
 def save(path: Path, **properties: str) -> Path:
     """A model that passes its input on."""
     signal = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])

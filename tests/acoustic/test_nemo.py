@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import wave
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,16 +23,12 @@ from acoustic.nemo_features import log_mel
 from acoustic.pieces import Vocabulary
 from quran_index import QuranIndex
 from stream import Engine, Recognizer, UnsupportedHopError, UnsupportedModelError
+from tests.wav import write_wav
 
 Float = npt.NDArray[np.float32]
 RATE = 16_000
 PAUSE = 12  # frames between verses
 PUNCTUATION = "،"
-
-
-@pytest.fixture(scope="module")
-def index() -> QuranIndex:
-    return QuranIndex.load()
 
 
 @pytest.fixture(scope="module")
@@ -204,15 +199,6 @@ def save_features_model(path: Path, voice: Voice, bands: list[int]) -> Path:
     return save(path, front + nodes, constants, [1, BANDS, "time"], output="log_probs")
 
 
-def write_wav(path: Path, audio: Float) -> Path:
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE)
-        file.writeframes((audio * 32767).astype("<i2").tobytes())
-    return path
-
-
 @pytest.fixture(scope="module")
 def waveform(tmp_path_factory: pytest.TempPathFactory, verses: list[str]) -> tuple[Path, Voice]:
     """A model of 1,024 pieces that takes the waveform, beside its tokenizer.model."""
@@ -234,7 +220,7 @@ def check_recitation(
     """Recites al-Ikhlas and al-Falaq, and looks for each verse and the times of its words."""
     references = [(112, ayah) for ayah in range(1, 5)] + [(113, ayah) for ayah in range(1, 6)]
     audio, starts = voice.recites([verses[index.verse_of(*ref)] for ref in references])
-    ended = recognizer.recognize(write_wav(folder / "recitation.wav", audio))
+    ended = recognizer.recognize(write_wav(folder / "recitation.wav", audio * 32767))
     assert [(final.surah, final.ayah) for final in ended.finals] == references
     for final, expected in zip(ended.finals, starts, strict=True):
         assert [word.start for word in final.words] == pytest.approx(expected, abs=0.1)

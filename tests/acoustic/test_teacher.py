@@ -2,7 +2,6 @@
 
 import json
 import warnings
-import wave
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from acoustic.mel import slaney_filters
 from acoustic.whisper import WhisperConfig, WhisperCTC, WhisperEncoder, WhisperFeatures
 from quran_index import QuranIndex
 from tests.beeper import beeps
+from tests.wav import write_wav
 
 POSITIONS = 1500
 
@@ -92,14 +92,6 @@ def test_features_are_whispers() -> None:
     theirs = (np.maximum(logs, logs.max() - 8.0) + 4.0) / 4.0
     mine = WhisperFeatures().plain(torch.from_numpy(noise)).numpy()
     assert np.abs(mine.mean(axis=0) - theirs.mean(axis=0)).max() < 0.02
-
-
-def write_wav(path: Path, samples: np.ndarray) -> None:
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(SAMPLE_RATE)
-        file.writeframes(samples.tobytes())
 
 
 def test_a_teacher_learns_and_labels(

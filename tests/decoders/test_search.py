@@ -58,14 +58,20 @@ def test_exact_and_unpruned_beam_find_the_best_path(
     assert decoder.finish(feed(decoder, log_probs, rng)) == best
 
 
-@given(seeds, st.floats(0, 12), st.integers(0, 20))
-@settings(max_examples=150, deadline=None)
-def test_what_is_settled_stays(seed: int, beam: float, wide: int) -> None:
-    rng = np.random.default_rng(seed)
+def random_case(
+    rng: np.random.Generator, frames: int
+) -> tuple[Graph, TestPriors, NDArray[np.float32]]:
+    """A random text's graph, priors, and log-probs."""
     text = random_text(rng)
     graph = text.graph()
     priors = random_priors(rng, graph.words, coarse=False)
-    log_probs = random_log_probs(rng, 120, len(text.symbols), coarse=False)
+    return graph, priors, random_log_probs(rng, frames, len(text.symbols), coarse=False)
+
+
+@given(seeds, st.floats(0, 12), st.integers(0, 20))
+@settings(max_examples=150, deadline=None)
+def test_what_is_settled_stays(seed: int, beam: float, wide: int) -> None:
+    graph, priors, log_probs = random_case(np.random.default_rng(seed), 120)
     decoder = BeamDecoder(graph, priors, beam=beam, wide=wide)
     state = decoder.start()
     partials = []
@@ -86,14 +92,11 @@ def test_what_is_settled_stays(seed: int, beam: float, wide: int) -> None:
 @settings(max_examples=50, deadline=None)
 def test_pruning_finds_no_better_path(seed: int, beam: float, wide: int) -> None:
     rng = np.random.default_rng(seed)
-    text = random_text(rng)
-    graph = text.graph()
-    priors = random_priors(rng, graph.words, coarse=False)
+    graph, priors, log_probs = random_case(rng, 60)
     # From which run a move close by starts depends on which was best to leave, and that on what
     # was pruned: with such moves the best path may be one that the exact search does not see.
     none = np.full_like(priors.near, -np.inf), np.full_like(priors.verses, -np.inf)
     priors = replace(priors, near=none[0], verses=none[1])
-    log_probs = random_log_probs(rng, 60, len(text.symbols), coarse=False)
     decoder = BeamDecoder(graph, priors, beam=beam, wide=wide)
     found = decoder.finish(feed(decoder, log_probs, rng))
     assert found.score <= exact.decode(log_probs, graph, priors).score
@@ -103,10 +106,7 @@ def test_pruning_finds_no_better_path(seed: int, beam: float, wide: int) -> None
 @settings(max_examples=50, deadline=None)
 def test_candidates_are_the_best_paths_by_verse(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    text = random_text(rng)
-    graph = text.graph()
-    priors = random_priors(rng, graph.words, coarse=False)
-    log_probs = random_log_probs(rng, 30, len(text.symbols), coarse=False)
+    graph, priors, log_probs = random_case(rng, 30)
     decoder = unpruned(graph, priors, int(rng.integers(0, 50)))
     partial = decoder.partial(feed(decoder, log_probs, rng))
     scores = [score for _, score in partial.candidates]
