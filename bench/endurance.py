@@ -6,8 +6,13 @@ The recordings of a folder, whole surahs with published verse times, are played 
 with a pause of two seconds between, over and over, as fast as they are recognised, through the
 asynchronous API with a feed that waits. Reported are: recall and precision (as in `bench.scoring`)
 of the finals in each quarter of the time; how much memory grew after the first five minutes of
-audio; the time of a hop in the last sixth of the time over that in the first; and how far the
-starts of final verses are from the published ones, with the slope of that over the time.
+audio; the time of a hop in the last sixth of the time over that in the first; the same for each
+recording's last turn over its first, as multiples of a yardstick; and how far the starts of final
+verses are from the published ones, with the slope of that over the time.
+
+The yardstick is a fixed piece of recognition in a stream of its own, again and again beside the
+other. Surahs do not all cost the same, and a computer slows down as it gets warm or busy: neither
+is the stream's age, and of both nothing is left in that ratio.
 """
 
 from __future__ import annotations
@@ -28,12 +33,13 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from acoustic import corpus
-from stream import Final, Recognizer
+from stream import Engine, Final, Recognizer
 from stream.audio import SAMPLE_RATE
 
 from . import clips, timing
 from .clips import Clip
 from .cost import resident_mb
+from .splices import recognise
 from .timing import Spoken
 
 PAUSE = 2.0  # seconds between recordings
@@ -43,7 +49,8 @@ _QUARTER = 900.0
 _PART = 6  # hops of the first and of the last sixth are compared
 _HISS = 3  # a pause is not digital silence
 _BUFFER_SECONDS = 1.0  # no more audio waits than that: a hop is fed when one was recognised
-_LOOK = 20  # hops between two looks at the memory
+_LOOK = 20  # hops between two looks at the memory, and at the yardstick
+_YARD = 2 * SAMPLE_RATE  # samples of the first recording
 
 Pcm = npt.NDArray[np.int16]
 Points = Sequence[tuple[float, float]]
@@ -62,7 +69,7 @@ class Course:
     """What happened to a stream, on the audio's clock.
 
     ``memory``: (audio seconds, resident MB); ``hops``: (audio seconds, milliseconds of CPU that the
-    whole process took for a hop).
+    whole process took for a hop); ``yards``: (audio seconds, milliseconds for the yardstick).
     """
 
     seconds: float = 0.0
@@ -70,6 +77,7 @@ class Course:
     finals: list[Final] = field(default_factory=list)
     memory: list[tuple[float, float]] = field(default_factory=list)
     hops: list[tuple[float, float]] = field(default_factory=list)
+    yards: list[tuple[float, float]] = field(default_factory=list)
 
 
 def turns(recordings: Sequence[tuple[Clip, Pcm]], seconds: float) -> Iterator[tuple[Clip, Pcm]]:
@@ -89,6 +97,9 @@ async def follow(
     course = Course()
     hiss = np.random.default_rng(0).normal(0, _HISS, int(PAUSE * SAMPLE_RATE))
     pause = hiss.astype(np.int16)
+    yard = corpus.to_float(recordings[0][1][:_YARD])
+    apart = Engine.load()  # so that nothing of the stream's is shared with the yardstick
+    recognise(apart, yard)
     async with recognizer.stream(buffer_seconds=_BUFFER_SECONDS) as stream:
 
         async def feed() -> None:
@@ -105,6 +116,11 @@ async def follow(
                         course.hops.append((fed / SAMPLE_RATE, 1000 * (spent - before)))
                         if len(course.hops) % _LOOK == 0:
                             course.memory.append((fed / SAMPLE_RATE, resident_mb()))
+                            began = time.thread_time()
+                            recognise(apart, yard)
+                            took = 1000 * (time.thread_time() - began)
+                            course.yards.append((fed / SAMPLE_RATE, took))
+                            spent = time.process_time()
             course.seconds = fed / SAMPLE_RATE
             stream.end()
 
@@ -144,6 +160,22 @@ def judge(course: Course) -> Judged:
     return judged
 
 
+def aged(course: Course) -> float | None:
+    """The median over the recordings of a hop's cost in the last turn over that in the first, each
+    in yardsticks beside it; None: none was played twice."""
+    ends = [turn.start for turn in course.turns[1:]] + [course.seconds]
+    costs: dict[str, list[float]] = {}
+    for turn, end in zip(course.turns, ends, strict=True):
+        hops, yards = (
+            [ms for at, ms in points if turn.start < at <= end]
+            for points in (course.hops, course.yards)
+        )
+        if hops and yards:
+            costs.setdefault(turn.clip.id, []).append(float(np.median(hops) / np.median(yards)))
+    ratios = [cost[-1] / cost[0] for cost in costs.values() if len(cost) > 1]
+    return float(np.median(ratios)) if ratios else None
+
+
 def slope(points: Points) -> float:
     """The median of the slopes between any two points (Theil-Sen): few may be wild."""
     x, y = np.array(points).T
@@ -173,6 +205,7 @@ def summarise(course: Course, judged: Judged) -> dict[str, Any]:
     last = [ms for at, ms in course.hops if at > course.seconds - part]
     warm = [mb for at, mb in course.memory if at >= _WARM]
     offsets = [offset for _, offset in judged.offsets]
+    ratio = aged(course)
     return {
         "minutes": round(course.seconds / 60, 1),
         "quarters": quarters,
@@ -181,6 +214,7 @@ def summarise(course: Course, judged: Judged) -> dict[str, Any]:
         "hop_cpu_ms_first": round(float(np.median(first)), 2),
         "hop_cpu_ms_last": round(float(np.median(last)), 2),
         "hop_ratio": round(float(np.median(last) / np.median(first)), 3),
+        "hop_ratio_in_yardsticks": None if ratio is None else round(ratio, 3),
         "start_offset_median": round(float(np.median(offsets)), 3) if offsets else None,
         "start_difference_median": (
             round(float(np.median(np.abs(offsets))), 3) if offsets else None

@@ -1,8 +1,8 @@
 """One recitation's work, step by step: audio in, events out. No threads, no waiting, no real clock.
 
-Audio is handled in hops of one length on a fixed grid from the beginning (or the last flush),
-so what is decided, and when on the audio clock, does not depend on how the audio was pushed, nor
-on how fast.
+Audio is encoded in hops of one length, and listened to for voices in shorter ticks, both on a fixed
+grid from the beginning (or the last flush), so what is decided, and when on the audio clock, does
+not depend on how the audio was pushed, nor on how fast.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ _VOICED = math.log(0.5)  # a frame whose blank is less likely than this holds a 
 # Follows the last sounds, so that the encoder, which is late, tells of them too. Digital silence is
 # no recording's, and costs words.
 _HISS = 1e-4
+TICK = 2560  # samples: within a hop, silence may end a verse this often
 _HOP_TIMES = 4096  # for the statistics: the last half hour, so that memory stays bounded
 
 E = TypeVar("E", bound=Event)
@@ -48,6 +49,8 @@ class Pipeline:
         self._hiss = np.random.default_rng(0).normal(0, _HISS, after).astype(np.float32)
         self._pending: Samples = np.zeros(0, np.float32)
         self._position = 0  # samples at 16 kHz handled so far
+        self._ticks: list[Samples] = []  # of the present hop, listened to and not yet encoded
+        self._left = self._hop  # samples of the present hop that are still to come
         self._gate = SpeechGate(engine.vad)
         # Hops that were not encoded but may prove to be the beginning of speech.
         self._held: deque[Samples] = deque(maxlen=math.ceil(PRE_ROLL * SAMPLE_RATE / self._hop))
@@ -56,6 +59,7 @@ class Pipeline:
         self._rows = 0  # frames that came of it
         self._clock = FrameClock(engine.encoder.frame_shift, engine.encoder.emission_delay)
         self._search = engine.decoder.start()
+        self._partial = engine.decoder.partial(self._search)  # at the end of the last hop
         self._voiced = False  # whether the search has seen anything but blanks
         self._follower = engine.follower(self._clock)
         self._events: list[Event] = []
@@ -65,12 +69,13 @@ class Pipeline:
         self._encoded = 0
         self._compute = 0.0
         self._hops = 0
+        self._hop_time = 0.0  # spent on the present hop
         self._hop_seconds: deque[float] = deque(maxlen=_HOP_TIMES)
 
     @property
     def missing(self) -> float:
-        """Seconds of audio until the next hop is complete."""
-        return (self._hop - len(self._pending)) / SAMPLE_RATE
+        """Seconds of audio until the next tick is complete."""
+        return (min(TICK, self._left) - len(self._pending)) / SAMPLE_RATE
 
     @property
     def now(self) -> float:
@@ -78,15 +83,13 @@ class Pipeline:
         return self._position / SAMPLE_RATE
 
     def advance(self, blocks: Iterable[AudioBlock]) -> list[Event]:
-        """Takes audio and handles every hop that it completes."""
+        """Takes audio and handles every tick and hop that it completes."""
         began = time.perf_counter()
         for block in blocks:
             samples, notices = self._intake.convert(block)
             self._notices += notices
             self._pending = np.concatenate((self._pending, samples))
-            while len(self._pending) >= self._hop:
-                hop, self._pending = np.split(self._pending, (self._hop,))
-                self._handle(hop)
+            self._handle_pending()
         self._compute += time.perf_counter() - began
         return self._take_events()
 
@@ -100,13 +103,10 @@ class Pipeline:
         """Decides on everything heard so far; what follows is a new beginning."""
         began = time.perf_counter()
         self._pending = np.concatenate((self._pending, self._intake.drain()))
-        while len(self._pending) >= self._hop:
-            hop, self._pending = np.split(self._pending, (self._hop,))
-            self._handle(hop)
-        tail, self._pending = self._pending, self._pending[:0]
-        start = self.now
-        self._position += len(tail)
-        self._gate.observe(tail)
+        self._handle_pending()
+        rest, self._pending = self._pending, self._pending[:0]
+        self._listen(rest)
+        tail, start = self._next_hop()
         if self._gate.open(self.now) and (len(tail) or self._caches is not None):
             self._open(start)
             rest = self._encode(np.concatenate((tail, self._hiss)))
@@ -138,11 +138,46 @@ class Pipeline:
         )
         return self._take_events()
 
-    def _handle(self, samples: Samples) -> None:
-        began = time.perf_counter()
-        start = self.now
+    def _handle_pending(self) -> None:
+        while len(self._pending) >= (due := min(TICK, self._left)):
+            began = time.perf_counter()
+            tick, self._pending = np.split(self._pending, (due,))
+            self._listen(tick)
+            if self._left:
+                self._glance()
+                self._hop_time += time.perf_counter() - began
+            else:
+                self._handle_hop()
+                self._hop_seconds.append(self._hop_time + time.perf_counter() - began)
+                self._hop_time = 0.0
+
+    def _listen(self, samples: Samples) -> None:
+        """Takes the next samples of the present hop."""
         self._position += len(samples)
         self._gate.observe(samples)
+        self._ticks.append(samples)
+        self._left -= len(samples)
+
+    def _next_hop(self) -> tuple[Samples, float]:
+        """What was listened to of the present hop, and its first second; a new one begins."""
+        samples = np.concatenate(self._ticks)
+        self._ticks.clear()
+        self._left = self._hop
+        return samples, (self._position - len(samples)) / SAMPLE_RATE
+
+    def _glance(self) -> None:
+        """Decides within a hop what silence alone can decide.
+
+        The encoder has not heard the present hop, and tells of sounds late. Only where nothing can
+        be left to tell is what the search knew at the last hop still all there is to know.
+        """
+        speech = self._gate.state(self.now)
+        unheard = sum(map(len, self._ticks)) / SAMPLE_RATE + self._engine.encoder.emission_delay
+        if self._voiced and unheard <= speech.silence < FINAL_SILENCE:
+            self._emit_all(self._follower.update(self._partial, self.now, speech))
+
+    def _handle_hop(self) -> None:
+        samples, start = self._next_hop()
         if self._gate.open(self.now):
             self._open(start)
             self._encode(samples)
@@ -155,10 +190,9 @@ class Pipeline:
         if speech.silence >= FINAL_SILENCE:
             self._conclude()
         elif self._voiced:
-            partial = self._engine.decoder.partial(self._search)
-            self._emit_all(self._follower.update(partial, self.now, speech))
+            self._partial = self._engine.decoder.partial(self._search)
+            self._emit_all(self._follower.update(self._partial, self.now, speech))
         self._hops += 1
-        self._hop_seconds.append(time.perf_counter() - began)
 
     def _open(self, start: float) -> None:
         """Makes the encoder ready for the audio from `start` on, the pre-roll heard first."""

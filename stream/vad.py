@@ -32,6 +32,7 @@ _LOWEST_FLOOR_DB = -65.0  # of full scale: digital silence must not make breath 
 _FLOOR_STEPS = round(10 / _STEP_SECONDS)
 # What is held or hummed is hardly softer than what is said, whatever Silero says of it.
 _BELOW_LOUDEST_DB = 15.0
+_LOUD_STEPS = 4  # what is loud for a shorter time is a knock in the room, and held by nobody
 # Until this much was heard nobody knows what quiet is here: take it for as quiet as possible.
 _LEARNING_STEPS = round(3 / _STEP_SECONDS)
 
@@ -130,6 +131,7 @@ class SpeechGate:
         self._levels = np.full(_FLOOR_STEPS - 1, np.inf, np.float32)
         self._levels[:_LEARNING_STEPS] = _LOWEST_FLOOR_DB
         self._run = 0
+        self._loud_run = 0
         self._last_sound = -np.inf
         self._last_loud = 0.0
         self._last_heard = -np.inf
@@ -149,11 +151,13 @@ class SpeechGate:
         probabilities = self._vad.probabilities(self._state, samples)
         above_floor, loud = self._levels_of(samples)
         sound = (probabilities >= _LISTEN_PROBABILITY) | above_floor
-        if loud.any():
-            self._last_loud = (self._steps + int(np.flatnonzero(loud)[-1]) + 1) * _STEP_SECONDS
-        for voice, audible in zip(probabilities >= _SPEECH_PROBABILITY, sound, strict=True):
+        voiced = probabilities >= _SPEECH_PROBABILITY
+        for voice, audible, is_loud in zip(voiced, sound, loud, strict=True):
             self._steps += 1
             end = self._steps * _STEP_SECONDS
+            self._loud_run = self._loud_run + 1 if is_loud else 0
+            if self._loud_run >= _LOUD_STEPS:
+                self._last_loud = end
             self._run = self._run + 1 if voice else 0
             if self._run >= _SPEECH_STEPS:
                 self._voice(end - self._run * _STEP_SECONDS, end)

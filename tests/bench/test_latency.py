@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import wave
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -149,6 +150,19 @@ def test_finals_are_judged_recording_by_recording(folder: Path) -> None:
     ]
     assert summary["hop_ratio"] == 1.2
     assert summary["start_offset_median"] == pytest.approx(0.1)
+
+
+def test_age_is_neither_the_surah_nor_the_machine(folder: Path) -> None:
+    (clip,) = clips.load(folder)
+    other = replace(clip, id="other")
+    turns = [Turn(c, 10.0 * i) for i, c in enumerate((clip, other, clip, other))]
+    # The other costs three times as much, the machine becomes half as fast, and a hop half as dear
+    # again: the last alone is the stream's.
+    hops = [(10.0 * i + 5, ms) for i, ms in enumerate((2.0, 6.0, 6.0, 18.0))]
+    yards = [(10.0 * i + 5, ms) for i, ms in enumerate((7.0, 7.0, 14.0, 14.0))]
+    course = Course(40.0, turns, hops=hops, yards=yards)
+    assert endurance.aged(course) == pytest.approx(1.5)
+    assert endurance.aged(Course(20.0, turns[:2], hops=hops[:2], yards=yards[:2])) is None
 
 
 def test_slope_does_not_mind_a_few_wild_points() -> None:

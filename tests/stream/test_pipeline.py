@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from stream import AudioBlock, Ended, Event, Final, Provisional, SpeechEnded, SpeechStarted, Warned
 from stream.clock import FrameClock
-from stream.pipeline import FINAL_SILENCE, Pipeline
+from stream.pipeline import FINAL_SILENCE, TICK, Pipeline
+from tests.stream.conftest import BeepFollower
 
 RATE, HOP = 16_000, 7680
 
@@ -192,6 +193,26 @@ def test_hops_may_be_longer_than_the_encoder_s(engine, slow_hops, beeps):
     assert verses(events) == verses(replay(engine, audio))
     decided = {round(e.audio_time / 0.96, 6) for e in events if isinstance(e, Provisional)}
     assert all(at == int(at) for at in decided)
+
+
+def test_silence_is_looked_at_also_within_hops(engine, beeps, monkeypatch):
+    """Once all that was said is known, and not while more may be."""
+    looks: list[tuple[float, float]] = []
+    decide = BeepFollower.update
+
+    def look(self, partial, audio_time, speech):
+        looks.append((audio_time, speech.silence))
+        return decide(self, partial, audio_time, speech)
+
+    monkeypatch.setattr(BeepFollower, "update", look)
+    late = replace(engine, encoder=LateEncoder(engine.encoder))
+    replay(late, beeps(4, after=4))
+    hop, tick = HOP / RATE, TICK / RATE
+    within = [look for look in looks if look[0] / hop % 1 > 0.01]
+    assert {round(at / tick % 1, 6) % 1 for at, _ in within} == {0.0}
+    assert all(silence >= at % hop + 0.42 - 1e-6 for at, silence in within)
+    after = [at for at, silence in looks if silence > hop + 0.42 and at > 3]
+    assert np.diff(after) == pytest.approx(tick)
 
 
 def test_an_error_ends_the_stream_after_its_finals(engine, beeps):
