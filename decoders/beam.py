@@ -23,23 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from decoders.dense import DenseNet, DenseTokens
+from decoders.layout import FRAMES, GATE_RECORD, OFFSET, RECORDS, ROWS, SCALARS
+from decoders.net import Ints, Net
+from decoders.outlook import finish, survey
 from decoders.path import BLANK, DEAD, REACH, SCALE, Decoding, PathPriors, Run, Weights, relative
-from decoders.tokens import (
-    FRAMES,
-    GATE_RECORD,
-    OFFSET,
-    RECORDS,
-    ROWS,
-    SCALARS,
-    Ints,
-    Net,
-    compact,
-    finish,
-    pass_tokens,
-    settle,
-    survey,
-    sweep_all,
-)
+from decoders.records import compact, settle
+from decoders.tokens import pass_tokens, sweep_all
 from quran_index.graph import Graph
 
 BEAM = 20.0
