@@ -1,8 +1,8 @@
 """One recitation's work, step by step: audio in, events out. No threads, no waiting, no real clock.
 
-Audio is encoded in hops of one length, and listened to for voices in shorter ticks, both on a fixed
-grid from the beginning (or the last flush), so what is decided, and when on the audio clock, does
-not depend on how the audio was pushed, nor on how fast.
+Audio is handled in hops of one length, and in silence also in ticks within them, on a fixed grid
+from the beginning (or the last flush), so what is decided, and when on the audio clock, does not
+depend on how the audio was pushed, nor on how fast.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _VOICED = math.log(0.5)  # a frame whose blank is less likely than this holds a 
 # Follows the last sounds, so that the encoder, which is late, tells of them too. Digital silence is
 # no recording's, and costs words.
 _HISS = 1e-4
-TICK = 2560  # samples: within a hop, silence may end a verse this often
+TICK = 2560  # samples: how often silence may end a verse within a hop
 _HOP_TIMES = 4096  # for the statistics: the last half hour, so that memory stays bounded
 
 E = TypeVar("E", bound=Event)
@@ -50,7 +50,7 @@ class Pipeline:
         self._pending: Samples = np.zeros(0, np.float32)
         self._position = 0  # samples at 16 kHz handled so far
         self._ticks: list[Samples] = []  # of the present hop, listened to and not yet encoded
-        self._left = self._hop  # samples of the present hop that are still to come
+        self._left = self._tick = self._hop  # samples of the present hop to come, and until a tick
         self._gate = SpeechGate(engine.vad)
         # Hops that were not encoded but may prove to be the beginning of speech.
         self._held: deque[Samples] = deque(maxlen=math.ceil(PRE_ROLL * SAMPLE_RATE / self._hop))
@@ -74,8 +74,8 @@ class Pipeline:
 
     @property
     def missing(self) -> float:
-        """Seconds of audio until the next tick is complete."""
-        return (min(TICK, self._left) - len(self._pending)) / SAMPLE_RATE
+        """Seconds of audio until the next tick, or hop, is complete."""
+        return (min(self._tick, self._left) - len(self._pending)) / SAMPLE_RATE
 
     @property
     def now(self) -> float:
@@ -139,7 +139,7 @@ class Pipeline:
         return self._take_events()
 
     def _handle_pending(self) -> None:
-        while len(self._pending) >= (due := min(TICK, self._left)):
+        while len(self._pending) >= (due := min(self._tick, self._left)):
             began = time.perf_counter()
             tick, self._pending = np.split(self._pending, (due,))
             self._listen(tick)
@@ -162,19 +162,20 @@ class Pipeline:
         """What was listened to of the present hop, and its first second; a new one begins."""
         samples = np.concatenate(self._ticks)
         self._ticks.clear()
-        self._left = self._hop
+        self._left = self._tick = self._hop
         return samples, (self._position - len(samples)) / SAMPLE_RATE
 
     def _glance(self) -> None:
-        """Decides within a hop what silence alone can decide.
-
-        The encoder has not heard the present hop, and tells of sounds late. Only where nothing can
-        be left to tell is what the search knew at the last hop still all there is to know.
-        """
+        """Decides at a tick what silence alone can decide; the encoder has not heard this hop."""
         speech = self._gate.state(self.now)
-        unheard = sum(map(len, self._ticks)) / SAMPLE_RATE + self._engine.encoder.emission_delay
-        if self._voiced and unheard <= speech.silence < FINAL_SILENCE:
+        if speech.silence < FINAL_SILENCE and self._all_told(speech.silence):
             self._emit_all(self._follower.update(self._partial, self.now, speech))
+
+    def _all_told(self, silence: float) -> bool:
+        """Whether, after so much of it, the search knows all that was said when the last hop ended:
+        the encoder tells of sounds late."""
+        unheard = (self._hop - self._left) / SAMPLE_RATE
+        return self._voiced and silence >= unheard + self._engine.encoder.emission_delay
 
     def _handle_hop(self) -> None:
         samples, start = self._next_hop()
@@ -192,6 +193,8 @@ class Pipeline:
         elif self._voiced:
             self._partial = self._engine.decoder.partial(self._search)
             self._emit_all(self._follower.update(self._partial, self.now, speech))
+        if self._all_told(speech.silence):
+            self._tick = TICK
         self._hops += 1
 
     def _open(self, start: float) -> None:
