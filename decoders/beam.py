@@ -29,6 +29,7 @@ from decoders.outlook import finish, survey
 from decoders.path import BLANK, DEAD, REACH, SCALE, Decoding, PathPriors, Run, Weights, relative
 from decoders.records import compact, settle
 from decoders.tokens import pass_tokens, sweep_all
+from decoders.whole import WholeVerses
 from quran_index.graph import Graph
 
 BEAM = 20.0
@@ -121,6 +122,7 @@ class BeamDecoder:
         # One is kept for the next stream that needs it: memory taken and given back in turn never
         # stays as it is.
         self._idle: list[Sweep] = []
+        self._whole = WholeVerses(graph, self._dense)
         self._warm_up()
 
     def start(self) -> BeamState:
@@ -266,6 +268,10 @@ class BeamDecoder:
             ended=likeliest(over),
             active=int(scalars[ROWS]),
         )
+
+    def whole_verses(self, log_probs: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Scores [V] of each verse as all that ``log_probs`` [T, symbols] hold: `WholeVerses`."""
+        return self._whole.scores(log_probs)
 
     def finish(self, state: BeamState) -> Decoding:
         """The best path if the stream ended here; the state stays usable."""

@@ -25,7 +25,7 @@ LOW = 0xFFFFFFFF
 NONE = DEAD << 32
 """No token."""
 
-_CLOSED = (DEAD // 2) << 32  # what no token can pay
+CLOSED = (DEAD // 2) << 32  # what no token can pay
 
 
 _TILE = 1024  # states whose tokens fit into the processor's nearest cache
@@ -75,7 +75,7 @@ class DenseNet(NamedTuple):
         is_special = np.zeros(graph.linear, bool)
         is_special[target[~plain]] = is_special[graph.starts] = True
         special = np.flatnonzero(is_special).astype(np.int32)
-        entry = np.full(len(special), _CLOSED, np.int64)
+        entry = np.full(len(special), CLOSED, np.int64)
         starts = np.searchsorted(special, graph.starts)
         entry[starts] = weights.entry[graph.word[graph.starts]].astype(np.int64) << 32
         # Arcs by source, as they come: so are most of them by target.
@@ -95,7 +95,7 @@ class DenseNet(NamedTuple):
             source=source,
             target=np.searchsorted(special, target).astype(np.int32),
             cost=cost,
-            held_cost=np.where(blank_only, np.int64(_CLOSED), cost),
+            held_cost=np.where(blank_only, np.int64(CLOSED), cost),
         )
 
 

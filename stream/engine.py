@@ -71,6 +71,7 @@ class Decoder(Protocol):
     def advance(self, state: Any, log_probs: LogProbs) -> None: ...
     def partial(self, state: Any) -> Partial: ...
     def finish(self, state: Any) -> Decoding: ...
+    def whole_verses(self, log_probs: LogProbs) -> npt.NDArray[np.float64]: ...
 
 
 @contextmanager
@@ -182,6 +183,7 @@ class Engine:
         self.decoder.advance(state, log_probs)
         self.decoder.partial(state)
         self.decoder.finish(state)
+        self.decoder.whole_verses(log_probs)
         align(log_probs, self.graph, 0, 0, self.encoder.frame_shift)
         compiling.cancel()
         self.index.identical(0)
@@ -189,4 +191,12 @@ class Engine:
     def follower(self, clock: FrameClock) -> Follower:
         """A follower for one recitation, whose frames `clock` maps to audio seconds."""
         symbols = self.encoder.symbols
-        return Follower(self.index, self.graph, symbols, self.passages, clock, self.policy)
+        return Follower(
+            self.index,
+            self.graph,
+            symbols,
+            self.passages,
+            self.decoder.whole_verses,
+            clock,
+            self.policy,
+        )

@@ -9,11 +9,13 @@ is final stays so, whatever the path says of that audio later.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
+from decoders import greedy
 from decoders.align import WordTime as Aligned
 from decoders.align import align
 from decoders.beam import Partial
@@ -42,7 +44,9 @@ from .policy import Evidence, Policy
 from .vad import SpeechState
 
 _LISTED, _LEAST = 5, 0.02  # how many verses are listed, and the least probability worth listing
+_NEVER = -1
 _CONFIRMING = 4  # times the phonemes that end a verse: so long it is waited for a doubtful one
+_LONGEST_WHOLE = 20.0  # seconds of speech between two silences that may be asked which verse it is
 
 
 @dataclass(slots=True)
@@ -75,8 +79,9 @@ class _Judged:
 class Follower:
     """Follows one recitation: told the hypotheses of every hop, says what is decided.
 
-    ``graph`` is the Quran in the ``symbols`` of the log-probs that are heard; ``clock`` maps the
-    frames of the hypotheses to audio seconds. Events are returned without their
+    ``graph`` is the Quran in the ``symbols`` of the log-probs that are heard; ``whole_verses`` says
+    how well log-probs [T, symbols] fit each verse as a whole (nats [V], see `decoders.whole`);
+    ``clock`` maps the frames of the hypotheses to audio seconds. Events are returned without their
     header; the pipeline stamps it.
     """
 
@@ -86,6 +91,7 @@ class Follower:
         graph: Graph,
         symbols: Sequence[str],
         finder: PassageFinder,
+        whole_verses: Callable[[Float], npt.NDArray[np.float64]],
         clock: FrameClock,
         policy: Policy,
     ) -> None:
@@ -94,6 +100,7 @@ class Follower:
         self._clock = clock
         self._policy = policy
         self._finder = finder
+        self._whole_verses = whole_verses
         self._mistakes = MistakeFinder(index, graph, symbols, policy.temperature)
         self._history = History()
         self._basmala = index.verse_of(1, 1)
@@ -102,13 +109,16 @@ class Follower:
         self._listed: tuple[tuple[int, int], ...] = ()
         self._known = 0.0  # audio second until which what was heard is accounted for
         self._foreign = False  # whether what is heard since then was said not to be Quran
-        self._talked = False  # whether that was said since the last final verse
+        self._talked = _NEVER  # the frame in which that was said, if since the last final verse
         self._restart()
 
     def _restart(self) -> None:
         """A new search: frames count from 0 again."""
         self._history.clear()
+        self._talked = min(self._talked, 0)
         self._done = _Done()
+        self._untold = 0  # the frame since which nothing was told, and no long silence was
+        self._asked = 0  # of how many symbols since then it was asked which verse they are
         self._recited: Recited | None = None  # the last final verse
         self._posterior: dict[tuple[int, int], float] = {}  # best seen, by passage key
         self._posteriors: dict[int, float] = {}  # of the candidate verses, likeliest first
@@ -129,6 +139,9 @@ class Follower:
             key = _key(pending[-1])
             now = self._grouped(pending[-1].verse)
             self._posterior[key] = max(self._posterior.get(key, 0.0), now)
+        if still >= policy.pause and (whole := self._whole(pending, partial.frames, still)):
+            events += self._close(*whole)
+            pending = self._pending(partial.best)
         while pending and self._is_over(pending, partial, speech):
             judged = self._judged(pending, partial.frames)
             # What is read on may yet speak for it, and so may last sounds that come late.
@@ -163,7 +176,7 @@ class Follower:
             evidence = self._evidence(pending[-1], 1.0, aligned[:-1])
             if self._policy.probability(evidence) >= 0.5:
                 return []  # it may yet be known which verse it is
-        self._foreign = self._talked = True
+        self._foreign, self._talked = True, frames
         return [NotQuran(since=since)]
 
     def finish(self, partial: Partial, decoding: Decoding) -> list[Event]:
@@ -172,6 +185,9 @@ class Follower:
         pending = self._pending(decoding.runs)
         frames = self._clock.frames
         events: list[Event] = []
+        if whole := self._whole(pending, frames, math.inf):
+            events += self._close(*whole)
+            pending = []
         while pending:
             events += self._close(pending, self._judged(pending, frames))
             pending = pending[1:]
@@ -212,9 +228,9 @@ class Follower:
         left_inside = over and not self._is_complete(passage)
         torn = begun_inside + left_inside
         before = self._recited
-        ahead = 0 if before is None or self._talked else passage.verse - before.verse
+        ahead = 0 if before is None or self._talked > _NEVER else passage.verse - before.verse
         follows = 0 < ahead <= 1 + SKIPPED
-        return Evidence(posterior, fit, phonemes, self._talked, torn, follows)
+        return Evidence(posterior, fit, phonemes, self._talked > _NEVER, torn, follows)
 
     def _pending(self, runs: tuple[Run, ...]) -> list[Passage]:
         """Passages of the path that are not decided yet."""
@@ -292,6 +308,56 @@ class Follower:
         )
         return _Judged(words, probability)
 
+    def _whole(
+        self, pending: list[Passage], until: int, still: float
+    ) -> tuple[list[Passage], _Judged] | None:
+        """The verse that all that was said and not told is as a whole, if one stands out.
+
+        Of bad recordings the search may find but pieces of it, or of others; what it is sure of is
+        not asked about. ``still``: seconds of silence; what was said before two pauses of it is
+        another matter.
+        """
+        start, policy = self._untold, self._policy
+        log_probs = self._history.between(start, until)
+        symbols, asked = len(greedy(log_probs)) if len(log_probs) else 0, self._asked
+        self._asked = symbols
+        if still >= 2 * policy.pause:
+            self._untold, self._asked = until, 0
+        if symbols == asked or symbols < policy.show_phonemes:
+            return None
+        if len(log_probs) * self._clock.shift > _LONGEST_WHOLE:
+            return None
+        if pending and self._judged(pending, until).probability >= policy.accept:
+            return None
+        scores = self._whole_verses(log_probs)
+        verse = self._nearest(int(scores.argmax()))
+        if verse == self._index.istiadha:
+            return None
+        if verse == self._basmala and still < policy.opening_pause:
+            return None
+        first, last = int(self._index.first_word[verse]), self._last_of(verse)
+        try:
+            times = align(log_probs, self._graph, first, last, 1.0)
+        except ValueError:  # no verse has room in so few frames
+            return None
+        words = [replace(t, start=t.start + start, end=t.end + start) for t in times]
+        lead = float(scores[verse] - np.delete(scores, self._index.identical(verse)).max())
+        posterior = 1 / (1 + math.exp(-lead / policy.temperature))
+        passage = Passage(verse, (Stretch(start, first, last, start, until),))
+        evidence = replace(
+            self._evidence(passage, posterior, words),
+            foreign=_NEVER < self._talked <= start,
+            lead=lead,
+        )
+        probability = policy.probability(evidence)
+        return ([passage], _Judged(words, probability)) if probability >= policy.accept else None
+
+    def _nearest(self, verse: int) -> int:
+        """Of the verses with a verse's words the next one from where the reciter was."""
+        before = self._recited
+        after = [v for v in self._index.identical(verse) if before and v > before.verse]
+        return int(min(after, default=verse))
+
     def _may_be_confirmed(self, pending: list[Passage]) -> bool:
         """Whether what is being read on from the first passage may yet speak for it."""
         passage, *later = pending
@@ -316,13 +382,14 @@ class Follower:
                 slot = self._take_slot(strays, passage.verse)
                 events.append(self._provisional(slot, passage, probability))
             self._open.remove(slot)
-            self._talked = False
+            self._talked, self._untold = _NEVER, end
             events += self._tell_words(slot, words)
             events += self._slips(slot, passage, words, probability)
             events.append(self._final(slot.number, passage, words, probability))
         elif slot is not None:
             events.append(self._withdraw(slot, "unclear"))
-        self._history.forget(end)
+        self._untold = max(self._untold, end - round(_LONGEST_WHOLE / self._clock.shift))
+        self._history.forget(min(end, self._untold))
         self._posterior = {k: p for k, p in self._posterior.items() if k != _key(passage)}
         return events
 

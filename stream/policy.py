@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, replace
 
 _CERTAIN = 30.0  # log odds beyond which nothing changes
+_PLAIN = 20.0  # nats of `Evidence.lead` past which more say nothing more
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,8 @@ class Evidence:
     best alignment against a free loop over all symbols (0 is perfect); ``phonemes``: how many were
     said; ``foreign``: whether it comes after speech that was not Quran, and no verse between;
     ``torn``: at how many of its ends something of its verse is missing; ``follows``: whether it
-    comes after a verse a little before it.
+    comes after a verse a little before it; ``lead``: nats by which all that was said between two
+    silences is this verse as a whole rather than another one (None: that was not asked).
     """
 
     posterior: float
@@ -29,6 +31,7 @@ class Evidence:
     foreign: bool = False
     torn: int = 0
     follows: bool = False
+    lead: float | None = None
 
     @property
     def terms(self) -> tuple[float, float, float, float]:
@@ -71,6 +74,8 @@ class Policy:
     recitation: tuple[float, float, float, float] = (1.5, 2.5, 0.6, -1.5)
     """Log odds that something of the Quran was said at all: the weights of `Evidence.terms`. Other
     speech fits pieces of verses, here and there; who recites mostly says whole ones."""
+    recitation_whole: tuple[float, float] = (-1.75, 0.16)
+    """What being one whole verse adds to them, and each nat of `Evidence.lead` on top."""
     recitation_after_foreign: float = -1.5
     """What speech that was not Quran adds to them: who talked may go on talking."""
     recitation_after_verse: float = 1.5
@@ -81,6 +86,8 @@ class Policy:
         odds = sum(w * t for w, t in zip(self.recitation, evidence.terms, strict=True))
         odds += self.recitation_after_foreign * evidence.foreign
         odds += self.recitation_after_verse * evidence.follows
+        if evidence.lead is not None:
+            odds += self.recitation_whole[0] + self.recitation_whole[1] * min(evidence.lead, _PLAIN)
         return evidence.posterior / (1 + math.exp(min(max(-odds, -_CERTAIN), _CERTAIN)))
 
 

@@ -68,7 +68,15 @@ class Listener:
         """``loud_frames``: after so many it is quiet too; ``ends``: whether the end is told."""
         clock, state = FrameClock(SHIFT), self.decoder.start()
         symbols = self.index.symbols
-        follower = Follower(self.index, self.index.graph, symbols, self.finder, clock, Policy())
+        follower = Follower(
+            self.index,
+            self.index.graph,
+            symbols,
+            self.finder,
+            self.decoder.whole_verses,
+            clock,
+            Policy(),
+        )
         events: list[Event] = []
         for at in range(0, len(log_probs), HOP):
             hop = log_probs[at : at + HOP]
@@ -258,6 +266,55 @@ def test_a_verse_whose_end_was_heard_ends_when_it_is_quiet(listener: Listener) -
     quiet = listener.follow(heard, len(heard), loud_frames=len(said) - late, ends=False)
     assert finals(quiet) == [(112, 1)]
     assert finals(listener.follow(heard, len(heard), ends=False)) == []
+
+
+def badly_heard(index: QuranIndex, place: tuple[int, int], seed: int) -> np.ndarray:
+    """Log-probs of a verse in which three of ten phonemes are others."""
+    rng, number = np.random.default_rng(seed), index.verse_of(*place)
+    first, end = index.first_word[number : number + 2].tolist()
+    labels = index.spell(first, end - 1)
+    others = rng.integers(1, len(index.symbols), len(labels))
+    labels = np.where(rng.random(len(labels)) < 0.3, others, labels)
+    return spoken(rng, [labels.tolist()], len(index.symbols))
+
+
+@pytest.mark.parametrize("place", [(1, 7), (2, 3), (103, 3), (110, 2)])
+def test_a_badly_heard_verse_is_told_as_a_whole(listener: Listener, place: tuple[int, int]) -> None:
+    """Though the search finds but pieces: it is no other verse's whole."""
+    told = []
+    for seed in range(6):
+        log_probs = badly_heard(listener.index, place, seed)
+        quiet = silent(log_probs.shape[1], 3.0)
+        heard = np.concatenate([log_probs, quiet])
+        events = listener.follow(heard, len(log_probs), ends=False)
+        told += finals(events)
+        assert [type(e) for e in events if e.type in ("provisional", "final")][-1:] != [Provisional]
+    assert set(told) == {place}
+    assert len(told) >= 3
+
+
+def test_a_badly_heard_verse_of_many_places_is_the_next_one(listener: Listener) -> None:
+    index = listener.index
+    clear = spoken(
+        np.random.default_rng(0),
+        [index.spell(listener.word((55, 29, 1)), listener.word((55, 29, 0))).tolist()],
+        len(index.symbols),
+    )
+    pause = silent(clear.shape[1], 2.0)
+    bad = badly_heard(index, (55, 30), 13)
+    log_probs = np.concatenate([clear, pause, bad, pause])
+    events = listener.follow(log_probs, len(log_probs) - len(pause))
+    assert finals(events) == [(55, 29), (55, 30)]
+
+
+def test_what_is_no_verse_is_not_told_as_a_whole(listener: Listener) -> None:
+    symbols = len(listener.index.symbols)
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        labels = rng.integers(1, symbols, int(rng.integers(8, 60))).tolist()
+        log_probs = spoken(rng, [labels], symbols)
+        heard = np.concatenate([log_probs, silent(symbols, 3.0)])
+        assert finals(listener.follow(heard, len(log_probs))) == []
 
 
 def test_the_basmala_is_a_verse_when_nothing_follows(listener: Listener) -> None:
