@@ -176,6 +176,7 @@ class _Watched:
     def __init__(self, decoder: Decoder) -> None:
         self._decoder = decoder
         self.start, self.advance, self.finish = decoder.start, decoder.advance, decoder.finish
+        self.whole_verses = decoder.whole_verses
         self.path: tuple[Run, ...] = ()
 
     def partial(self, state: Any) -> Partial:
