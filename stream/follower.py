@@ -46,6 +46,7 @@ from .vad import SpeechState
 _LISTED, _LEAST = 5, 0.02  # how many verses are listed, and the least probability worth listing
 _NEVER = -1
 _CONFIRMING = 4  # times the phonemes that end a verse: so long it is waited for a doubtful one
+_RANKED = 20  # verses whose shares are worth knowing
 _LONGEST_WHOLE = 20.0  # seconds of speech between two silences that may be asked which verse it is
 
 
@@ -118,7 +119,8 @@ class Follower:
         self._talked = min(self._talked, 0)
         self._done = _Done()
         self._untold = 0  # the frame since which nothing was told, and no long silence was
-        self._asked = 0  # of how many symbols since then it was asked which verse they are
+        self._waiting = False  # whether that may be the beginning of a longer verse
+        self._asked = (0, 0)  # since when, and of how many symbols, it was asked which verse it is
         self._recited: Recited | None = None  # the last final verse
         self._posterior: dict[tuple[int, int], float] = {}  # best seen, by passage key
         self._posteriors: dict[int, float] = {}  # of the candidate verses, likeliest first
@@ -142,6 +144,8 @@ class Follower:
         if still >= policy.pause and (whole := self._whole(pending, partial.frames, still)):
             events += self._close(*whole)
             pending = self._pending(partial.best)
+            strays = self._slot_of(pending, 0)[1]
+            events += [self._withdraw(stray, "replaced") for stray in strays]
         while pending and self._is_over(pending, partial, speech):
             judged = self._judged(pending, partial.frames)
             # What is read on may yet speak for it, and so may last sounds that come late.
@@ -176,7 +180,8 @@ class Follower:
             evidence = self._evidence(pending[-1], 1.0, aligned[:-1])
             if self._policy.probability(evidence) >= 0.5:
                 return []  # it may yet be known which verse it is
-        self._foreign, self._talked = True, frames
+        self._foreign = True
+        self._talked = frames if self._talked == _NEVER else self._talked
         return [NotQuran(since=since)]
 
     def finish(self, partial: Partial, decoding: Decoding) -> list[Event]:
@@ -219,18 +224,26 @@ class Follower:
         return max(now, self._posterior.get(_key(passage), 0.0))
 
     def _evidence(
-        self, passage: Passage, posterior: float, words: list[Aligned], *, over: bool = False
+        self,
+        passage: Passage,
+        posterior: float,
+        words: list[Aligned],
+        *,
+        over: bool = False,
+        since: int | None = None,
     ) -> Evidence:
-        """What speaks for a passage's aligned words; ``over``: no more of it is read."""
+        """What speaks for a passage's aligned words; ``over``: no more of it is read; ``since``:
+        other speech counts if it was told by that frame (None: whenever it was)."""
         phonemes = sum(self._finder.phonemes(w.word, w.word) for w in words)
         fit = sum(w.score for w in words) / phonemes if words else -math.inf
         begun_inside = passage.first_word > self._index.first_word[passage.verse]
         left_inside = over and not self._is_complete(passage)
         torn = begun_inside + left_inside
         before = self._recited
-        ahead = 0 if before is None or self._talked > _NEVER else passage.verse - before.verse
+        talked = self._talked > _NEVER and (since is None or self._talked <= since)
+        ahead = 0 if before is None or talked else passage.verse - before.verse
         follows = 0 < ahead <= 1 + SKIPPED
-        return Evidence(posterior, fit, phonemes, self._talked > _NEVER, torn, follows)
+        return Evidence(posterior, fit, phonemes, talked, torn, follows)
 
     def _pending(self, runs: tuple[Run, ...]) -> list[Passage]:
         """Passages of the path that are not decided yet."""
@@ -318,45 +331,73 @@ class Follower:
         another matter.
         """
         start, policy = self._untold, self._policy
-        log_probs = self._history.between(start, until)
-        symbols, asked = len(greedy(log_probs)) if len(log_probs) else 0, self._asked
-        self._asked = symbols
-        if still >= 2 * policy.pause:
-            self._untold, self._asked = until, 0
-        if symbols == asked or symbols < policy.show_phonemes:
-            return None
-        if len(log_probs) * self._clock.shift > _LONGEST_WHOLE:
-            return None
-        if pending and self._judged(pending, until).probability >= policy.accept:
-            return None
+        found = None
+        if (until - start) * self._clock.shift <= _LONGEST_WHOLE:
+            log_probs = self._history.between(start, until)
+            asked = start, len(greedy(log_probs)) if len(log_probs) else 0
+            if asked != self._asked or still == math.inf:
+                self._asked, self._waiting = asked, False
+                known = pending and self._judged(pending, until).probability >= policy.accept
+                if asked[1] >= policy.show_phonemes and not known:
+                    found = self._ask(log_probs, start, still)
+        if still >= 2 * policy.pause and not self._waiting:
+            self._untold = until
+        return found
+
+    def _ask(
+        self, log_probs: Float, start: int, still: float
+    ) -> tuple[list[Passage], _Judged] | None:
+        """Which verse ``log_probs`` [T, symbols] from frame ``start`` on are, as `_whole`."""
+        index, policy = self._index, self._policy
         scores = self._whole_verses(log_probs)
-        verse = self._nearest(int(scores.argmax()))
-        if verse == self._index.istiadha:
+        verse = self._next_alike(int(scores.argmax()))
+        if verse == index.istiadha:
             return None
         if verse == self._basmala and still < policy.opening_pause:
+            self._asked = start, 0  # ask again
             return None
-        first, last = int(self._index.first_word[verse]), self._last_of(verse)
+        if still < math.inf and self._opens_another(verse):
+            self._waiting = True  # who read so far may go on, after any pause
+            return None
+        first, last = int(index.first_word[verse]), self._last_of(verse)
         try:
             times = align(log_probs, self._graph, first, last, 1.0)
         except ValueError:  # no verse has room in so few frames
             return None
+        before = log_probs[: int(times[0].start)]  # must be silent: it is all to be one verse
+        times[0] = replace(
+            times[0], score=times[0].score + float((before[:, 0] - before.max(axis=1)).sum())
+        )
         words = [replace(t, start=t.start + start, end=t.end + start) for t in times]
-        lead = float(scores[verse] - np.delete(scores, self._index.identical(verse)).max())
-        posterior = 1 / (1 + math.exp(-lead / policy.temperature))
-        passage = Passage(verse, (Stretch(start, first, last, start, until),))
+        likeliest = np.argsort(scores)[: -_RANKED - 1 : -1].tolist()
+        believed = self._believed(tuple((v, float(scores[v])) for v in likeliest))
+        posterior = sum(believed.get(v, 0.0) for v in index.identical(verse))
+        end = start + len(log_probs)
+        passage = Passage(verse, (Stretch(start, first, last, start, end),))
         evidence = replace(
-            self._evidence(passage, posterior, words),
-            foreign=_NEVER < self._talked <= start,
-            lead=lead,
+            self._evidence(passage, posterior, words, since=start),
+            lead=float(scores[verse] - np.delete(scores, index.identical(verse)).max()),
         )
         probability = policy.probability(evidence)
-        return ([passage], _Judged(words, probability)) if probability >= policy.accept else None
+        if probability < policy.accept:
+            return None
+        self._posteriors = believed
+        return [passage], _Judged(words, probability)
 
-    def _nearest(self, verse: int) -> int:
+    def _next_alike(self, verse: int) -> int:
         """Of the verses with a verse's words the next one from where the reciter was."""
         before = self._recited
         after = [v for v in self._index.identical(verse) if before and v > before.verse]
         return int(min(after, default=verse))
+
+    def _opens_another(self, verse: int) -> bool:
+        """Whether a longer verse begins with the words of this one."""
+        index = self._index
+        forms, opens = index.form_of_word, index.first_word
+        words = forms[opens[verse] : opens[verse + 1]]
+        longer = np.flatnonzero(np.diff(opens) > len(words))
+        begun = forms[opens[longer][:, None] + np.arange(len(words))]
+        return bool((begun == words).all(axis=1).any())
 
     def _may_be_confirmed(self, pending: list[Passage]) -> bool:
         """Whether what is being read on from the first passage may yet speak for it."""
@@ -382,13 +423,15 @@ class Follower:
                 slot = self._take_slot(strays, passage.verse)
                 events.append(self._provisional(slot, passage, probability))
             self._open.remove(slot)
-            self._talked, self._untold = _NEVER, end
+            self._talked = _NEVER
             events += self._tell_words(slot, words)
             events += self._slips(slot, passage, words, probability)
             events.append(self._final(slot.number, passage, words, probability))
         elif slot is not None:
             events.append(self._withdraw(slot, "unclear"))
-        self._untold = max(self._untold, end - round(_LONGEST_WHOLE / self._clock.shift))
+        told = counts or (likely and self._is_complete(passage))
+        since = end if told else end - round(_LONGEST_WHOLE / self._clock.shift)
+        self._untold = max(self._untold, since)
         self._history.forget(min(end, self._untold))
         self._posterior = {k: p for k, p in self._posterior.items() if k != _key(passage)}
         return events

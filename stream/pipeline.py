@@ -104,9 +104,10 @@ class Pipeline:
         began = time.perf_counter()
         self._pending = np.concatenate((self._pending, self._intake.drain()))
         self._handle_pending()
-        rest, self._pending = self._pending, self._pending[:0]
-        self._listen(rest)
+        tail, self._pending = self._pending, self._pending[:0]
+        self._listen(tail)
         tail, start = self._next_hop()
+        self._hop_time = 0.0
         if self._gate.open(self.now) and (len(tail) or self._caches is not None):
             self._open(start)
             rest = self._encode(np.concatenate((tail, self._hiss)))

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass, replace
 
 _CERTAIN = 30.0  # log odds beyond which nothing changes
-_PLAIN = 20.0  # nats of `Evidence.lead` past which more say nothing more
+_MOST_LEAD = 20.0  # nats of `Evidence.lead` past which more say nothing more
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,8 @@ class Policy:
         odds += self.recitation_after_foreign * evidence.foreign
         odds += self.recitation_after_verse * evidence.follows
         if evidence.lead is not None:
-            odds += self.recitation_whole[0] + self.recitation_whole[1] * min(evidence.lead, _PLAIN)
+            base, weight = self.recitation_whole
+            odds += base + weight * min(evidence.lead, _MOST_LEAD)
         return evidence.posterior / (1 + math.exp(min(max(-odds, -_CERTAIN), _CERTAIN)))
 
 

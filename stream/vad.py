@@ -99,7 +99,8 @@ class SpeechState:
 
     `since`: where the present speech or silence began (audio seconds). `silence`: seconds since a
     voice was last heard; it counts from the beginning while none was heard yet. `quiet`: seconds
-    since it was last about as loud as in the loudest moment of the last ten seconds.
+    since it was last, for an eighth of a second, about as loud as in the loudest moment of the last
+    ten seconds.
     """
 
     active: bool
@@ -189,8 +190,10 @@ class SpeechGate:
 
     def state(self, now: float) -> SpeechState:
         """The state at `now`."""
-        silence = now - max(self._last_voice, 0.0)
-        return SpeechState(self._active, self._since, silence, now - self._last_loud)
+        silence, quiet = now - max(self._last_voice, 0.0), now - self._last_loud
+        if self._active and silence >= SPEECH_END:  # `settle` has yet to tell
+            return SpeechState(False, self._last_voice, silence, quiet)
+        return SpeechState(self._active, self._since, silence, quiet)
 
     def _voice(self, start: float, end: float) -> None:
         if self._active and start - self._last_voice >= SPEECH_END:

@@ -63,9 +63,11 @@ class Listener:
         speech_frames: int,
         *,
         loud_frames: int | None = None,
+        stop: tuple[int, int] = (0, 0),
         ends: bool = True,
     ) -> list[Event]:
-        """``loud_frames``: after so many it is quiet too; ``ends``: whether the end is told."""
+        """``loud_frames``: after so many it is quiet too; ``stop``: from and to which frame it is
+        silent before; ``ends``: whether the end is told."""
         clock, state = FrameClock(SHIFT), self.decoder.start()
         symbols = self.index.symbols
         follower = Follower(
@@ -87,6 +89,8 @@ class Listener:
             silence = max(0.0, now - speech_frames * SHIFT)
             loud = speech_frames if loud_frames is None else loud_frames
             quiet = max(0.0, now - loud * SHIFT)
+            if stop[0] < at + len(hop) <= stop[1]:
+                silence = quiet = now - stop[0] * SHIFT
             speech = SpeechState(active=not silence, since=0.0, silence=silence, quiet=quiet)
             events += follower.update(self.decoder.partial(state), now, speech)
         if not ends:
@@ -305,6 +309,34 @@ def test_a_badly_heard_verse_of_many_places_is_the_next_one(listener: Listener) 
     log_probs = np.concatenate([clear, pause, bad, pause])
     events = listener.follow(log_probs, len(log_probs) - len(pause))
     assert finals(events) == [(55, 29), (55, 30)]
+
+
+def test_a_badly_heard_basmala_is_told_when_nothing_follows(listener: Listener) -> None:
+    for seed in (1, 5):
+        log_probs = badly_heard(listener.index, (1, 1), seed)
+        heard = np.concatenate([log_probs, silent(log_probs.shape[1], 3.0)])
+        assert finals(listener.follow(heard, len(log_probs), ends=False)) == [(1, 1)]
+        short = heard[: len(log_probs) + round(1.0 / SHIFT)]
+        assert finals(listener.follow(short, len(log_probs), ends=False)) == []
+
+
+@pytest.mark.parametrize("pause", [0.96, 1.92])
+def test_a_beginning_that_is_a_verse_elsewhere_is_not_told_as_that(
+    listener: Listener, pause: float
+) -> None:
+    """The first words of 2:255 are 3:2; who stops after them for breath reads on."""
+    index, rng = listener.index, np.random.default_rng(0)
+    symbols = len(index.symbols)
+    first, second = (
+        spoken(rng, [index.spell(listener.word(a), listener.word(b)).tolist()], symbols)
+        for a, b in (((2, 255, 1), (2, 255, 7)), ((2, 255, 8), (2, 255, 0)))
+    )
+    log_probs = np.concatenate([first, silent(symbols, pause), second])
+    stop = len(first), len(log_probs) - len(second)
+    heard = np.concatenate([log_probs, silent(symbols, 2.0)])
+    events = listener.follow(heard, len(log_probs), stop=stop)
+    assert finals(events) == [(2, 255)]
+    assert not [e for e in events if isinstance(e, (Mistake, NotQuran))]
 
 
 def test_what_is_no_verse_is_not_told_as_a_whole(listener: Listener) -> None:
