@@ -74,7 +74,7 @@ class Policy:
     recitation: tuple[float, float, float, float] = (1.5, 2.5, 0.6, -1.5)
     """Log odds that something of the Quran was said at all: the weights of `Evidence.terms`. Other
     speech fits pieces of verses, here and there; who recites mostly says whole ones."""
-    recitation_whole: tuple[float, float] = (-1.75, 0.16)
+    recitation_whole: tuple[float, float] = (-2.3, 0.19)
     """What being one whole verse adds to them, and each nat of `Evidence.lead` on top."""
     recitation_after_foreign: float = -1.5
     """What speech that was not Quran adds to them: who talked may go on talking."""
