@@ -26,12 +26,12 @@ from matplotlib.figure import Figure
 from acoustic import corpus
 from acoustic.channel import reverberate, transcode
 from quran_index import QuranIndex
-from stream.audio import SAMPLE_RATE, AudioBlock
+from stream.audio import SAMPLE_RATE
 from stream.engine import Engine
 from stream.events import Final
-from stream.pipeline import Pipeline
 from stream.policy import BALANCED, Evidence, Policy
 
+from .events import recognise
 from .scoring import Verse
 
 Float = npt.NDArray[np.float32]
@@ -68,8 +68,7 @@ class Decision:
 def decisions(engine: Engine, wave: Float, expected: frozenset[Verse]) -> Iterator[Decision]:
     """What the follower would decide on in one recording."""
     recorder = Recorder()
-    pipeline = Pipeline(replace(engine, policy=recorder), "calibration")
-    events = [*pipeline.advance([AudioBlock(wave, SAMPLE_RATE)]), *pipeline.finish()]
+    events = recognise(replace(engine, policy=recorder), wave)
     for final in (event for event in events if isinstance(event, Final)):
         evidence = recorder.asked[round(final.confidence) - 1]
         yield Decision(evidence, (final.surah, final.ayah) in expected)

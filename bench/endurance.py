@@ -39,7 +39,7 @@ from stream.audio import SAMPLE_RATE
 from . import clips, timing
 from .clips import Clip
 from .cost import resident_mb
-from .splices import recognise
+from .events import recognise
 from .timing import Spoken
 
 PAUSE = 2.0  # seconds between recordings

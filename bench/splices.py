@@ -56,6 +56,7 @@ from stream.pipeline import Pipeline
 from . import cases, scoring
 from .accuracy import stand_in
 from .cases import KINDS, PROSE_ALONE, Case, Slip
+from .events import recognise
 from .phonemes import ear
 from .scoring import Score, Verse
 from .voice import Float, Voice
@@ -85,12 +86,6 @@ class Result:
     def correct(self) -> bool:
         """Whether the list of finals is right."""
         return self.same_text.ordered == 1.0
-
-
-def recognise(engine: Engine, samples: Float) -> list[Event]:
-    """The events of a whole recording."""
-    pipeline = Pipeline(engine, "splices")
-    return [*pipeline.advance([AudioBlock(samples, SAMPLE_RATE)]), *pipeline.finish()]
 
 
 def verses(events: Sequence[Event]) -> list[Verse]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from decoders.moves import Moves
@@ -89,3 +90,13 @@ def _arcs(graph: Graph, weights: Weights) -> Ints:
     inner = succ >= graph.linear
     arc[inner, BELOW] = graph.trie_max(weights.entry)[succ[inner] - graph.linear]
     return arc
+
+
+@njit(cache=True, nogil=True, inline="always")
+def words_below(net, state):  # type: ignore[no-untyped-def]
+    """Whether ``state`` is a node of the trie, and from and to which of `Net.trie_words` the words
+    below it stand; of a linear state it is one place, and none of those."""
+    if state < net.linear:
+        return False, np.int32(0), np.int32(1)
+    low, high = net.trie_range[state - net.linear]
+    return True, low, high

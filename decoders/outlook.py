@@ -15,7 +15,7 @@ from decoders.layout import (
     STATE,
     beats,
 )
-from decoders.net import AHEAD, STOP
+from decoders.net import AHEAD, STOP, words_below
 from decoders.path import DEAD
 
 _FEW = 64  # a trie token counts for the verses below its node if there are at most so many words
@@ -62,10 +62,7 @@ def finish(net, rows, scalars, cut):  # type: ignore[no-untyped-def]
     best, record, entry, last, end = scalars[SILENCE], np.int64(-1), -1, -1, np.int64(0)
     for i in range(scalars[ROWS]):
         state = rows[i, STATE]
-        in_trie = state >= net.linear
-        low, high = np.int32(0), np.int32(1)
-        if in_trie:
-            low, high = net.trie_range[state - net.linear]
+        in_trie, low, high = words_below(net, state)
         for column in (HELD, BLANKED):
             if rows[i, column] == DEAD:
                 continue

@@ -41,6 +41,7 @@ from decoders.net import (
     SYMBOL,
     TARGET,
     WEIGHT,
+    words_below,
 )
 from decoders.path import DEAD
 from decoders.records import write_record
@@ -118,10 +119,7 @@ def _spread(net, tokens, rows, scalars):  # type: ignore[no-untyped-def]
     blank[:] = NONE
     for i in range(scalars[ROWS]):
         state = rows[i, STATE]
-        in_trie = state >= net.linear
-        low, high = np.int32(0), np.int32(1)
-        if in_trie:
-            low, high = net.trie_range[state - net.linear]
+        in_trie, low, high = words_below(net, state)
         for k in range(low, high):
             at, word, weight = state, 0, 0
             if in_trie:

@@ -54,6 +54,11 @@ class FrameClock:
         """The second at which the sound of the frame before number `frame` ends (exclusive)."""
         return self.start(frame - 1) + self._shift
 
+    def at(self, frame: float) -> float:
+        """The second of a place between the beginnings of two frames, or after the last one's."""
+        whole = min(int(frame), self._frames - 1)
+        return self.start(whole) + (frame - whole) * self._shift
+
     def _stretch(self, frame: int) -> int:
         return max(bisect_right(self._stretches, frame) - 1, 0)
 

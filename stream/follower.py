@@ -9,11 +9,10 @@ is final stays so, whatever the path says of that audio later.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from decoders import greedy
 from decoders.align import WordTime as Aligned
@@ -24,29 +23,16 @@ from quran_index import QuranIndex
 from quran_index.graph import Graph
 
 from .clock import FrameClock
-from .events import (
-    Candidate,
-    Candidates,
-    Event,
-    Final,
-    Mistake,
-    NotQuran,
-    Provisional,
-    Retracted,
-    VerseRef,
-    Word,
-    WordTime,
-)
+from .events import Candidate, Candidates, Event, Final, Mistake, NotQuran, Provisional
 from .history import Float, History
 from .mistakes import SKIPPED, MistakeFinder, Recited, Slip
 from .passages import ASIDE, Passage, PassageFinder, Stretch
 from .policy import Evidence, Policy
+from .slots import Slot, Slots, listed
 from .vad import SpeechState
+from .whole import Score, WholeFinder
 
-_LISTED, _LEAST = 5, 0.02  # how many verses are listed, and the least probability worth listing
-_NEVER = -1
 _CONFIRMING = 4  # times the phonemes that end a verse: so long it is waited for a doubtful one
-_RANKED = 20  # verses whose shares are worth knowing
 _LONGEST_WHOLE = 20.0  # seconds of speech between two silences that may be asked which verse it is
 
 
@@ -57,16 +43,6 @@ class _Done:
     entered: int = -1
     verse: int = -1
     frame: int = 0
-
-
-@dataclass(slots=True)
-class _Slot:
-    """An open slot: what it shows, and the last word (global number) told in it."""
-
-    number: int
-    verse: int
-    shown: Provisional | None = None
-    told: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +57,8 @@ class Follower:
     """Follows one recitation: told the hypotheses of every hop, says what is decided.
 
     ``graph`` is the Quran in the ``symbols`` of the log-probs that are heard; ``whole_verses`` says
-    how well log-probs [T, symbols] fit each verse as a whole (nats [V], see `decoders.whole`);
-    ``clock`` maps the frames of the hypotheses to audio seconds. Events are returned without their
-    header; the pipeline stamps it.
+    how well they fit each verse as a whole; ``clock`` maps the frames of the hypotheses to audio
+    seconds. Events are returned without their header; the pipeline stamps it.
     """
 
     def __init__(
@@ -92,7 +67,7 @@ class Follower:
         graph: Graph,
         symbols: Sequence[str],
         finder: PassageFinder,
-        whole_verses: Callable[[Float], npt.NDArray[np.float64]],
+        whole_verses: Score,
         clock: FrameClock,
         policy: Policy,
     ) -> None:
@@ -101,22 +76,21 @@ class Follower:
         self._clock = clock
         self._policy = policy
         self._finder = finder
-        self._whole_verses = whole_verses
+        self._wholes = WholeFinder(index, graph, whole_verses)
         self._mistakes = MistakeFinder(index, graph, symbols, policy.temperature)
         self._history = History()
         self._basmala = index.verse_of(1, 1)
-        self._slots = 0
-        self._open: list[_Slot] = []
+        self._slots = Slots(index, clock)
         self._listed: tuple[tuple[int, int], ...] = ()
         self._known = 0.0  # audio second until which what was heard is accounted for
         self._foreign = False  # whether what is heard since then was said not to be Quran
-        self._talked = _NEVER  # the frame in which that was said, if since the last final verse
+        self._talked: int | None = None  # in which frame that was said, since the last final verse
         self._restart()
 
     def _restart(self) -> None:
         """A new search: frames count from 0 again."""
         self._history.clear()
-        self._talked = min(self._talked, 0)
+        self._talked = None if self._talked is None else 0
         self._done = _Done()
         self._untold = 0  # the frame since which nothing was told, and no long silence was
         self._waiting = False  # whether that may be the beginning of a longer verse
@@ -144,8 +118,8 @@ class Follower:
         if still >= policy.pause and (whole := self._whole(pending, partial.frames, still)):
             events += self._close(*whole)
             pending = self._pending(partial.best)
-            strays = self._slot_of(pending, 0)[1]
-            events += [self._withdraw(stray, "replaced") for stray in strays]
+            strays = self._slots.of(pending, 0)[1]
+            events += [self._slots.withdraw(stray, "replaced") for stray in strays]
         while pending and self._is_over(pending, partial, speech):
             judged = self._judged(pending, partial.frames)
             # What is read on may yet speak for it, and so may last sounds that come late.
@@ -168,7 +142,7 @@ class Follower:
         final: bool,
     ) -> list[Event]:
         """`not_quran`, once in each stretch of speech that nothing fits for long."""
-        if self._open or final or not speech.active:
+        if self._slots.open or final or not speech.active:
             self._known, self._foreign = audio_time, False
             return []
         since = max(self._known, speech.since)
@@ -181,7 +155,7 @@ class Follower:
             if self._policy.probability(evidence) >= 0.5:
                 return []  # it may yet be known which verse it is
         self._foreign = True
-        self._talked = frames if self._talked == _NEVER else self._talked
+        self._talked = frames if self._talked is None else self._talked
         return [NotQuran(since=since)]
 
     def finish(self, partial: Partial, decoding: Decoding) -> list[Event]:
@@ -196,7 +170,7 @@ class Follower:
         while pending:
             events += self._close(pending, self._judged(pending, frames))
             pending = pending[1:]
-        events += [self._withdraw(slot, "unclear") for slot in tuple(self._open)]
+        events += [self._slots.withdraw(slot, "unclear") for slot in tuple(self._slots.open)]
         self._listed = ()
         self._restart()
         return events
@@ -240,7 +214,7 @@ class Follower:
         left_inside = over and not self._is_complete(passage)
         torn = begun_inside + left_inside
         before = self._recited
-        talked = self._talked > _NEVER and (since is None or self._talked <= since)
+        talked = self._talked is not None and (since is None or self._talked <= since)
         ahead = 0 if before is None or talked else passage.verse - before.verse
         follows = 0 < ahead <= 1 + SKIPPED
         return Evidence(posterior, fit, phonemes, talked, torn, follows)
@@ -349,55 +323,30 @@ class Follower:
     ) -> tuple[list[Passage], _Judged] | None:
         """Which verse ``log_probs`` [T, symbols] from frame ``start`` on are, as `_whole`."""
         index, policy = self._index, self._policy
-        scores = self._whole_verses(log_probs)
-        verse = self._next_alike(int(scores.argmax()))
+        whole = self._wholes.find(log_probs, -1 if self._recited is None else self._recited.verse)
+        verse = whole.verse
         if verse == index.istiadha:
             return None
         if verse == self._basmala and still < policy.opening_pause:
             self._asked = start, 0  # ask again
             return None
-        if still < math.inf and self._opens_another(verse):
+        if still < math.inf and self._wholes.opens_another(verse):
             self._waiting = True  # who read so far may go on, after any pause
             return None
-        first, last = int(index.first_word[verse]), self._last_of(verse)
-        try:
-            times = align(log_probs, self._graph, first, last, 1.0)
-        except ValueError:  # no verse has room in so few frames
+        words = self._wholes.words(log_probs, verse, start)
+        if not words:
             return None
-        before = log_probs[: int(times[0].start)]  # must be silent: it is all to be one verse
-        times[0] = replace(
-            times[0], score=times[0].score + float((before[:, 0] - before.max(axis=1)).sum())
-        )
-        words = [replace(t, start=t.start + start, end=t.end + start) for t in times]
-        likeliest = np.argsort(scores)[: -_RANKED - 1 : -1].tolist()
-        believed = self._believed(tuple((v, float(scores[v])) for v in likeliest))
+        believed = self._believed(whole.ranked)
         posterior = sum(believed.get(v, 0.0) for v in index.identical(verse))
-        end = start + len(log_probs)
-        passage = Passage(verse, (Stretch(start, first, last, start, end),))
-        evidence = replace(
-            self._evidence(passage, posterior, words, since=start),
-            lead=float(scores[verse] - np.delete(scores, index.identical(verse)).max()),
-        )
-        probability = policy.probability(evidence)
+        first, last = int(index.first_word[verse]), self._last_of(verse)
+        stretch = Stretch(start, first, last, start, start + len(log_probs))
+        passage = Passage(verse, (stretch,))
+        evidence = self._evidence(passage, posterior, words, since=start)
+        probability = policy.probability(replace(evidence, lead=whole.lead))
         if probability < policy.accept:
             return None
         self._posteriors = believed
         return [passage], _Judged(words, probability)
-
-    def _next_alike(self, verse: int) -> int:
-        """Of the verses with a verse's words the next one from where the reciter was."""
-        before = self._recited
-        after = [v for v in self._index.identical(verse) if before and v > before.verse]
-        return int(min(after, default=verse))
-
-    def _opens_another(self, verse: int) -> bool:
-        """Whether a longer verse begins with the words of this one."""
-        index = self._index
-        forms, opens = index.form_of_word, index.first_word
-        words = forms[opens[verse] : opens[verse + 1]]
-        longer = np.flatnonzero(np.diff(opens) > len(words))
-        begun = forms[opens[longer][:, None] + np.arange(len(words))]
-        return bool((begun == words).all(axis=1).any())
 
     def _may_be_confirmed(self, pending: list[Passage]) -> bool:
         """Whether what is being read on from the first passage may yet speak for it."""
@@ -417,18 +366,18 @@ class Follower:
         end = round(words[-1].end) if words else passage.end
         self._done = _Done(last.entered, passage.verse, end)
         events: list[Event] = []
-        slot, strays = self._slot_of(pending, 0)
+        slot, strays = self._slots.of(pending, 0)
         if counts:
             if slot is None:  # known only now that it is over: a slot opens with its verse shown
-                slot = self._take_slot(strays, passage.verse)
-                events.append(self._provisional(slot, passage, probability))
-            self._open.remove(slot)
-            self._talked = _NEVER
-            events += self._tell_words(slot, words)
+                slot = self._slots.take(strays, passage.verse)
+                events.append(self._slots.provisional(slot, passage, probability, self._posteriors))
+            self._slots.close(slot)
+            self._talked = None
+            events += self._slots.words(slot, words)
             events += self._slips(slot, passage, words, probability)
-            events.append(self._final(slot.number, passage, words, probability))
+            events.append(self._slots.final(slot, passage, words, probability, self._posteriors))
         elif slot is not None:
-            events.append(self._withdraw(slot, "unclear"))
+            events.append(self._slots.withdraw(slot, "unclear"))
         told = counts or (likely and self._is_complete(passage))
         since = end if told else end - round(_LONGEST_WHOLE / self._clock.shift)
         self._untold = max(self._untold, since)
@@ -450,7 +399,7 @@ class Follower:
         return spoken >= min(self._policy.partial_phonemes, whole)
 
     def _slips(
-        self, slot: _Slot, passage: Passage, words: list[Aligned], probability: float
+        self, slot: Slot, passage: Passage, words: list[Aligned], probability: float
     ) -> list[Event]:
         """`mistake` for each in a verse that is made final, and on the way to it."""
         before, self._recited = (
@@ -483,73 +432,16 @@ class Follower:
             confidence=slip.confidence,
         )
 
-    def _final(
-        self,
-        slot: int,
-        passage: Passage,
-        words: list[Aligned],
-        probability: float,
-    ) -> Final:
-        index, verse = self._index, passage.verse
-        surah, ayah = index.reference(verse)
-        opens = int(index.first_word[verse])
-        rivals = [v for v in index.identical(verse) if v != verse]
-        mine = self._posteriors.get(verse, 1.0)
-        return Final(
-            slot=slot,
-            surah=surah,
-            ayah=ayah,
-            start=self._seconds(words[0].start),
-            end=self._seconds(words[-1].end),
-            confidence=probability,
-            words=tuple(
-                WordTime(
-                    w.word - opens + 1, self._seconds(w.start), self._seconds(w.end), w.confidence
-                )
-                for w in words
-            ),
-            first_word=passage.first_word - opens + 1,
-            last_word=passage.last_word - opens + 1,
-            ambiguous_with=tuple(
-                VerseRef(*index.reference(v))
-                for v in rivals
-                if self._posteriors.get(v, 0.0) >= mine / 2
-            ),
-        )
-
     # --- what is shown ----------------------------------------------------------------------------
 
     def _candidates(self) -> list[Event]:
-        top = [(v, p) for v, p in self._posteriors.items() if p >= _LEAST][:_LISTED]
-        listed = tuple(self._index.reference(v) for v, _ in top)
-        if not listed or listed == self._listed:
+        top = listed(self._posteriors)
+        names = tuple(self._index.reference(v) for v, _ in top)
+        if not names or names == self._listed:
             return []
-        self._listed = listed
-        candidates = (Candidate(s, a, p) for (s, a), (_, p) in zip(listed, top, strict=True))
+        self._listed = names
+        candidates = (Candidate(s, a, p) for (s, a), (_, p) in zip(names, top, strict=True))
         return [Candidates(candidates=tuple(candidates))]
-
-    def _slot_of(self, pending: list[Passage], which: int) -> tuple[_Slot | None, list[_Slot]]:
-        """The open slot of one pending passage, and the slots that show none of them."""
-        strays = list(self._open)
-        found = None
-        for i, passage in enumerate(pending):
-            slot = next((s for s in strays if s.verse == passage.verse), None)
-            if slot is not None:
-                strays.remove(slot)
-            if i == which:
-                found = slot
-        return found, strays
-
-    def _take_slot(self, strays: list[_Slot], verse: int) -> _Slot:
-        """A slot for a verse that has none: a stray one changes its verse, else a new one opens."""
-        if strays:
-            slot = strays.pop(0)
-            slot.verse, slot.told = verse, -1
-        else:
-            slot = _Slot(self._slots, verse)
-            self._slots += 1
-            self._open.append(slot)
-        return slot
 
     def _show(self, pending: list[Passage], frames: int) -> list[Event]:
         """Shows the passage being recited, if it is likely enough, and tells its complete words."""
@@ -562,62 +454,22 @@ class Follower:
             for words in (aligned, aligned[:-1])
         )
         spoken = self._finder.phonemes(passage.first_word, passage.last_word)
-        slot, strays = self._slot_of(pending, len(pending) - 1)
+        slot, strays = self._slots.of(pending, len(pending) - 1)
         events: list[Event] = []
         if slot is None:
             likely = confidence >= self._policy.show and spoken >= self._policy.show_phonemes
             if not likely or passage.verse == index.istiadha:
                 return []
-            slot = self._take_slot(strays, passage.verse)
-            events += [self._withdraw(stray, "replaced") for stray in strays]
-        shown = self._provisional(slot, passage, confidence)
+            slot = self._slots.take(strays, passage.verse)
+            events += [self._slots.withdraw(stray, "replaced") for stray in strays]
+        shown = self._slots.provisional(slot, passage, confidence, self._posteriors)
         if slot.shown is None or _place(shown) != _place(slot.shown):
             events.append(shown)
             slot.shown = shown
         current = passage.stretches[-1].last_word
         if current > max(slot.told, passage.first_word - 1) + 1:
-            events += self._tell_words(slot, [w for w in aligned if w.word < current])
+            events += self._slots.words(slot, [w for w in aligned if w.word < current])
         return events
-
-    def _provisional(self, slot: _Slot, passage: Passage, confidence: float) -> Provisional:
-        index = self._index
-        surah, ayah = index.reference(passage.verse)
-        opens, end = index.first_word[passage.verse : passage.verse + 2].tolist()
-        others = [(v, p) for v, p in self._posteriors.items() if v != passage.verse and p >= _LEAST]
-        return Provisional(
-            slot=slot.number,
-            surah=surah,
-            ayah=ayah,
-            current_word=passage.stretches[-1].last_word - opens + 1,
-            words_total=end - opens,
-            confidence=confidence,
-            alternatives=tuple(Candidate(*index.reference(v), p) for v, p in others[:_LISTED]),
-        )
-
-    def _tell_words(self, slot: _Slot, words: list[Aligned]) -> list[Event]:
-        """`word` for each of ``words`` that was not told before."""
-        surah, ayah = self._index.reference(slot.verse)
-        opens = int(self._index.first_word[slot.verse])
-        told = [w for w in words if w.word > slot.told]
-        if told:
-            slot.told = told[-1].word
-        return [
-            Word(
-                slot=slot.number,
-                surah=surah,
-                ayah=ayah,
-                word=w.word - opens + 1,
-                start=self._seconds(w.start),
-                end=self._seconds(w.end),
-                status="recited",
-            )
-            for w in told
-        ]
-
-    def _withdraw(self, slot: _Slot, reason: str) -> Event:
-        self._open.remove(slot)
-        surah, ayah = self._index.reference(slot.verse)
-        return Retracted(slot=slot.number, surah=surah, ayah=ayah, reason=reason)
 
     # --- when it was said -------------------------------------------------------------------------
 
@@ -660,13 +512,6 @@ class Follower:
         if stretch.entered == self._done.entered:
             return self._done.frame
         return max(stretch.start, self._done.frame if stretch.start < self._done.frame else 0)
-
-    def _seconds(self, frame: float) -> float:
-        whole = int(frame)
-        return (
-            self._clock.start(min(whole, self._clock.frames - 1))
-            + (frame - min(whole, self._clock.frames - 1)) * self._clock.shift
-        )
 
     def _is_complete(self, passage: Passage) -> bool:
         """Whether its verse's last word was reached."""
