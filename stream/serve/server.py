@@ -21,7 +21,7 @@ from .service import Service
 # What may wait for a client to read: so much here, and about twice as much in the kernel.
 _UNREAD_BYTES = 1 << 15
 _REQUEST_SECONDS = 10.0
-_NOT_UTF8 = 1007
+_NOT_UTF8, _RESTART = 1007, 1012
 _LINGER = 2.0  # seconds that a connection which is over may take to be gone
 _OTHER_CONNECTIONS = 100  # besides the streams: the page, its files, metrics
 
@@ -74,6 +74,23 @@ class BoundedProtocol(WebSocketsSansIOProtocol):
         super().handle_ping()
         if self.transport.get_write_buffer_size() > 2 * _UNREAD_BYTES:
             self.transport.abort()
+
+    def shutdown(self) -> None:
+        # uvicorn's own closes the connection at once. What a client sends after that resets it, and
+        # takes away what was not read yet: finals, and the close frame. So its answer is awaited.
+        if not self.handshake_complete:
+            super().shutdown()
+            return
+        self.stop_keepalive()
+        if not self.close_sent:
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": _RESTART})
+            self.conn.send_close(_RESTART)
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.close_sent = True
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        self.close_timer = self.close_timer or self.loop.call_later(_LINGER, self.transport.abort)
 
     def keepalive_timeout(self) -> None:
         super().keepalive_timeout()

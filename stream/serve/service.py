@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import logging
 from collections.abc import Awaitable, Callable, Collection
+from functools import partial
 from urllib.parse import urlsplit
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -134,10 +135,8 @@ class Service:
         audio = form.input(stream, Pace(self.limits.ahead, patient=patient))
         dialect = make_dialect(stream, audio)
         session = Session(connection, stream, audio, dialect, self.limits, self.metrics)
-        if greet is not None:
-            await greet(stream)
         with self.admission.session(session, dialect.name):
-            return await session.run(first)
+            return await session.run(greet and partial(greet, stream), first)
 
     def _check_origin(self, websocket: WebSocket) -> None:
         """Only browsers send an origin; without the check, any site could use the server."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, ClassVar
 
 from ..events import Ended, Event
@@ -59,12 +59,15 @@ class Session:
             self._ending = ending
             self._listening.cancel()
 
-    async def run(self, first: str | bytes | None = None) -> Ending:
-        """The whole conversation, of which `first` was received already.
+    async def run(
+        self, greet: Callable[[], Awaitable[None]] | None, first: str | bytes | None
+    ) -> Ending:
+        """The whole conversation, of which `first` was received already; `greet` comes before
+        anything is heard.
 
         Raises what `Connection` and the dialect raise.
         """
-        self._listening = asyncio.create_task(self._listen(first))
+        self._listening = asyncio.create_task(self._listen(greet, first))
         telling = asyncio.create_task(self._tell())
         too_long = Ending(
             CloseCode.TOO_LONG, f"a stream lasts at most {self._limits.total:g} s: open another"
@@ -87,7 +90,11 @@ class Session:
             await self._audio.aclose()
         return self._ending
 
-    async def _listen(self, message: str | bytes | None) -> None:
+    async def _listen(
+        self, greet: Callable[[], Awaitable[None]] | None, message: str | bytes | None
+    ) -> None:
+        if greet is not None:
+            await greet()
         try:
             if message is None:
                 message = await self._connection.receive(self._limits.idle)

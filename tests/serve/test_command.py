@@ -11,11 +11,12 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import httpx
 import pytest
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from stream.serve.limits import CloseCode
 from tests.serve.clients import FATIHA, everything
@@ -78,6 +79,36 @@ async def test_sigterm_ends_open_streams_with_their_finals(recitation):
         assert await process.wait() == 0
     print(f"all had ended {took:.2f} s after the signal")
     assert took < 2.5
+
+
+async def test_who_goes_on_talking_hears_the_end(recitation):
+    """A busy client, which reads late: what it sends meanwhile must not cost it the finals."""
+
+    async def talk(client: ClientConnection) -> None:
+        with suppress(ConnectionClosed):
+            while True:
+                await client.send(bytes(2 * recitation.rate // 100))
+                await asyncio.sleep(0.01)
+
+    async with command() as (process, port), asyncio.timeout(60):
+        clients = [await connect(f"ws://127.0.0.1:{port}/v1/recite") for _ in range(8)]
+        start = {"type": "start", "encoding": "s16le", "sample_rate": recitation.rate}
+        for client in clients:
+            await client.send(json.dumps(start))
+            await client.recv()
+        talking = [asyncio.create_task(talk(client)) for client in clients]
+        await heard(port, 8)
+        for client in clients:
+            client.transport.pause_reading()
+        process.send_signal(signal.SIGTERM)
+        await asyncio.sleep(1)
+        for client in clients:
+            client.transport.resume_reading()
+        for outcome in await asyncio.gather(*map(everything, clients)):
+            assert outcome.messages[-1]["type"] == "ended"
+            assert outcome.code == CloseCode.SHUTTING_DOWN
+        await asyncio.gather(*talking)
+        assert await process.wait() == 0
 
 
 async def test_stopping_is_told_to_all():

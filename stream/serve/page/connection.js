@@ -8,6 +8,7 @@ const FINISH_MS = 20_000;
 const CLOSED = {
   1001: "stopped",
   1006: "lost",
+  1012: "stopped",
   1013: "full",
   4401: "token",
   4408: "idle",
