@@ -88,4 +88,6 @@ def test_real_time_equals_full_speed(tmp_path: Path, capsys: pytest.CaptureFixtu
         file.setframerate(corpus.SAMPLE_RATE)
         file.writeframes(pcm.tobytes())
     assert realtime.main([str(clip)]) == 0
-    assert "2 finals" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "2 finals" in said
+    assert "all events the same" in said
