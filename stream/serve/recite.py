@@ -47,13 +47,13 @@ async def recite(service: Service, connection: Connection) -> Ending:
         start.get("encoding", "s16le"), start.get("sample_rate"), start.get("channels", 1)
     )
 
-    async def greet(stream: RecognitionStream) -> None:
-        limits = service.limits
-        bounds = ServerLimits(limits.message_bytes, limits.ahead, limits.idle, limits.total)
-        started = Started(stream.stream_id, service.hop, bounds)
-        await connection.send({"type": started.type} | asdict(started))
+    limits = service.limits
+    bounds = ServerLimits(limits.message_bytes, limits.ahead, limits.idle, limits.total)
 
-    return await service.converse(connection, form, ReciteDialect, greet=greet)
+    def dialect(stream: RecognitionStream, audio: AudioInput) -> ReciteDialect:
+        return ReciteDialect(stream, audio, Started(stream.stream_id, service.hop, bounds))
+
+    return await service.converse(connection, form, dialect)
 
 
 def parse_start(message: str | bytes) -> dict[str, Any]:
@@ -73,9 +73,13 @@ class ReciteDialect(Dialect):
 
     name = "recite"
 
-    def __init__(self, stream: RecognitionStream, audio: AudioInput) -> None:
+    def __init__(self, stream: RecognitionStream, audio: AudioInput, started: Started) -> None:
         self._stream = stream
         self._audio = audio
+        self._started = started
+
+    def greet(self) -> Iterable[dict[str, Any]]:
+        yield {"type": self._started.type} | asdict(self._started)
 
     async def hear(self, message: str | bytes) -> bool:
         if isinstance(message, bytes):

@@ -82,15 +82,14 @@ class BoundedProtocol(WebSocketsSansIOProtocol):
             super().shutdown()
             return
         self.stop_keepalive()
-        if not self.close_sent:
-            self.queue.put_nowait({"type": "websocket.disconnect", "code": _RESTART})
-            self.conn.send_close(_RESTART)
-            self.transport.write(b"".join(self.conn.data_to_send()))
-            self.close_sent = True
-        if self.read_paused:
-            self.read_paused = False
-            self.transport.resume_reading()
-        self.close_timer = self.close_timer or self.loop.call_later(_LINGER, self.transport.abort)
+        if self.close_sent:
+            return
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": _RESTART})
+        self.conn.send_close(_RESTART)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.transport.resume_reading()
+        self.close_timer = self.loop.call_later(_LINGER, self.transport.abort)
 
     def keepalive_timeout(self) -> None:
         super().keepalive_timeout()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hmac
 import logging
 from collections.abc import Awaitable, Callable, Collection
-from functools import partial
 from urllib.parse import urlsplit
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -117,14 +116,13 @@ class Service:
         form: AudioFormat,
         make_dialect: MakeDialect,
         *,
-        greet: Callable[[RecognitionStream], Awaitable[None]] | None = None,
         first: str | bytes | None = None,
         patient: bool = False,
     ) -> Ending:
         """A whole stream of audio in format `form`.
 
-        `greet` runs before anything is heard; `first` is the first message, where it was received
-        already; with `patient`, audio that comes too fast is kept waiting instead of refused.
+        `first` is the first message, where it was received already; with `patient`, audio that
+        comes too fast is kept waiting instead of refused.
         """
         stream = self._recognizer.stream(
             sample_rate=form.sample_rate,
@@ -136,7 +134,7 @@ class Service:
         dialect = make_dialect(stream, audio)
         session = Session(connection, stream, audio, dialect, self.limits, self.metrics)
         with self.admission.session(session, dialect.name):
-            return await session.run(greet and partial(greet, stream), first)
+            return await session.run(first)
 
     def _check_origin(self, websocket: WebSocket) -> None:
         """Only browsers send an origin; without the check, any site could use the server."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from ..events import Ended, Event
@@ -19,6 +19,10 @@ class Dialect(ABC):
     """A protocol: what clients' messages mean, and how events are put to them."""
 
     name: ClassVar[str]
+
+    def greet(self) -> Iterable[dict[str, Any]]:
+        """What is said before anything is heard: nothing, in most protocols."""
+        return ()
 
     @abstractmethod
     async def hear(self, message: str | bytes) -> bool:
@@ -59,15 +63,12 @@ class Session:
             self._ending = ending
             self._listening.cancel()
 
-    async def run(
-        self, greet: Callable[[], Awaitable[None]] | None, first: str | bytes | None
-    ) -> Ending:
-        """The whole conversation, of which `first` was received already; `greet` comes before
-        anything is heard.
+    async def run(self, first: str | bytes | None = None) -> Ending:
+        """The whole conversation, of which `first` was received already.
 
         Raises what `Connection` and the dialect raise.
         """
-        self._listening = asyncio.create_task(self._listen(greet, first))
+        self._listening = asyncio.create_task(self._listen(first))
         telling = asyncio.create_task(self._tell())
         too_long = Ending(
             CloseCode.TOO_LONG, f"a stream lasts at most {self._limits.total:g} s: open another"
@@ -90,11 +91,9 @@ class Session:
             await self._audio.aclose()
         return self._ending
 
-    async def _listen(
-        self, greet: Callable[[], Awaitable[None]] | None, message: str | bytes | None
-    ) -> None:
-        if greet is not None:
-            await greet()
+    async def _listen(self, message: str | bytes | None) -> None:
+        for greeting in self._dialect.greet():
+            await self._connection.send(greeting)
         try:
             if message is None:
                 message = await self._connection.receive(self._limits.idle)

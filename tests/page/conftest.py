@@ -13,8 +13,7 @@ Scripted = Callable[..., AbstractAsyncContextManager[tuple[Page, ScriptedServer]
 
 @pytest.fixture(autouse=True)
 def _need_chromium() -> None:
-    if chromium() is None:
-        pytest.skip("Chromium is not installed (`make test` installs it where it may)")
+    assert chromium(), "Chromium is missing: `make test` installs it, or says what to install"
     expect.set_options(timeout=40_000)
 
 

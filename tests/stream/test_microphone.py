@@ -9,7 +9,6 @@ import json
 import os
 import pty
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -103,8 +102,6 @@ class VirtualMicrophone:
 
 @pytest.fixture
 def microphone(monkeypatch: pytest.MonkeyPatch) -> Iterator[VirtualMicrophone]:
-    if not (shutil.which("pulseaudio") and shutil.which("pactl")):
-        pytest.skip("PulseAudio is not installed (`make test` installs it where it may)")
     with tempfile.TemporaryDirectory(prefix="pulse") as name:  # socket paths must be short
         folder = Path(name)
         socket = folder / "native"
