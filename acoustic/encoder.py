@@ -14,6 +14,8 @@ from acoustic.streaming import Float, StreamingEncoder
 WEIGHTS = Path(__file__).parent / "weights" / "conformer.onnx"
 
 _CACHES = ("front0", "front1", "keys", "values", "convolved")
+# The input "own": whether a chunk is normalised by its own statistics.
+_STREAMING, _WHOLE = np.array(0.0, np.float32), np.array(1.0, np.float32)
 
 
 @dataclass(slots=True)
@@ -53,6 +55,7 @@ class Encoder(StreamingEncoder[EncoderState]):
             chunk_visible=self._left + self._chunk,
             chunk_frames=self._chunk,
         )
+        self._whole_session = file.session()
         self._shapes = {i.name: i.shape for i in self._session.get_inputs()}
 
     @classmethod
@@ -61,7 +64,10 @@ class Encoder(StreamingEncoder[EncoderState]):
         return cls(ModelFile.open(path or WEIGHTS), hop)
 
     def start(self) -> EncoderState:
-        return EncoderState({name: np.zeros(self._shapes[name], np.float32) for name in _CACHES})
+        return EncoderState(self._empty())
+
+    def _empty(self) -> dict[str, Float]:
+        return {name: np.zeros(self._shapes[name], np.float32) for name in _CACHES}
 
     def _step(self, state: EncoderState, samples: Float) -> Float:
         return self._run(state, log_mel(samples, state.features), self._chunk)
@@ -80,8 +86,27 @@ class Encoder(StreamingEncoder[EncoderState]):
     def _run(self, state: EncoderState, features: Float, frames: int) -> Float:
         visible = np.zeros(self._left + self._chunk, bool)
         visible[self._left - state.filled : self._left + frames] = True
-        inputs = {"features": features[None], "visible": visible, **state.caches}
+        inputs = {
+            "features": features[None],
+            "own": _STREAMING,
+            "visible": visible,
+            **state.caches,
+        }
         log_probs, *caches = self._session.run(None, inputs)
         state.caches = dict(zip(_CACHES, caches, strict=True))
         state.filled = min(self._left, state.filled + self._chunk)
+        return np.asarray(log_probs[0], np.float32)
+
+    def _whole(self, samples: Float) -> Float:
+        """One chunk that is the whole, normalised by its own statistics."""
+        frames = len(samples) // self.samples_per_frame
+        visible = np.zeros(self._left + frames, bool)
+        visible[self._left :] = True
+        inputs = {
+            "features": log_mel(samples, FeatureState())[None],
+            "own": _WHOLE,
+            "visible": visible,
+            **self._empty(),
+        }
+        (log_probs,) = self._whole_session.run(["log_probs"], inputs)
         return np.asarray(log_probs[0], np.float32)

@@ -54,16 +54,18 @@ def phoneme_errors(log_probs: Float, index: QuranIndex, first_word: int, last_wo
     return Errors(Levenshtein.distance(greedy(log_probs), said), len(said))
 
 
-def hear(model: ConformerCTC, samples: Float, chunk: int | None = None) -> Float:
+def hear(
+    model: ConformerCTC, samples: Float, chunk: int | None = None, whole: bool = False
+) -> Float:
     """Log-probs [T, symbols] of a recording (16 kHz, in [-1, 1]), all chunks at once.
 
-    ``chunk`` overrides the look-ahead, in frames.
+    ``chunk`` overrides the look-ahead, in frames; ``whole``: as `ConformerCTC.forward`.
     """
     device = next(model.parameters()).device
     features = FeatureExtractor(device).plain(torch.from_numpy(samples).to(device))[None]
     lengths = torch.tensor([features.shape[1]], device=device)
     with torch.no_grad():
-        logits, _, frames = model(features, lengths, chunk)
+        logits, _, frames = model(features, lengths, chunk, whole)
     heard: Float = logits[0, : int(frames[0])].log_softmax(-1).cpu().numpy()
     return heard
 

@@ -2,10 +2,10 @@
 
 ``python -m acoustic.export --weights RUN/final.pt --delay SECONDS --out conformer.onnx``
 
-Batch normalisation is folded into the weights before it. The caches have fixed shapes; the length
-of a chunk, which is the look-ahead, is left to the loader, who fixes it too: one file serves every
-look-ahead. What the runtime must know (symbols, look-aheads, frame shift, and the emission delay,
-which `acoustic.delay` measures) is in its metadata.
+The caches have fixed shapes; the length of a chunk, which is the look-ahead, is left to the loader,
+who fixes it too: one file serves every look-ahead. A chunk that is all there is of an utterance can
+be normalised by its own statistics. What the runtime must know (symbols, look-aheads, frame shift,
+and the emission delay, which `acoustic.delay` measures) is in its metadata.
 Weights of matrix products are 8-bit unless ``--float``.
 """
 
@@ -28,19 +28,22 @@ from torch import Tensor, nn
 from acoustic.mel import BANDS, SAMPLE_RATE
 from acoustic.model import (
     CHUNKS,
+    EPSILON,
     FRAME_SHIFT,
+    PRIOR_FRAMES,
     STRIDES,
     SUBSAMPLING,
     Block,
     CausalConv,
     ConformerCTC,
     Convolution,
+    MaskedBatchNorm,
     ModelConfig,
 )
 from acoustic.model_file import CHECKSUM, PROPERTY, Metadata, sha256
 from quran_index import QuranIndex
 
-INPUTS = ("features", "visible", "front0", "front1", "keys", "values", "convolved")
+INPUTS = ("features", "own", "visible", "front0", "front1", "keys", "values", "convolved")
 OUTPUTS = ("log_probs", "next_front0", "next_front1", "next_keys", "next_values", "next_convolved")
 # Dimensions that the loader sets: features and frames of a chunk, and the frames that it sees.
 CHUNK_DIMENSIONS = {
@@ -51,46 +54,64 @@ CHUNK_DIMENSIONS = {
 OPSET = 17
 
 
+class _Norm(nn.Module):
+    """`MaskedBatchNorm` in evaluation: ``own`` (1 or 0) says whether by the chunk's statistics."""
+
+    def __init__(self, norm: MaskedBatchNorm) -> None:
+        super().__init__()
+        self.weight, self.bias = norm.weight, norm.bias
+        self.register_buffer("mean", norm.mean)
+        self.register_buffer("var", norm.var)
+        self.mean: Tensor
+        self.var: Tensor
+
+    def forward(self, x: Tensor, own: Tensor) -> Tensor:
+        frames = x.shape[1]
+        share = own * frames / (frames + PRIOR_FRAMES)
+        seen = x.mean(1, keepdim=True)
+        spread = (x - seen).square().mean(1, keepdim=True)
+        apart = seen - self.mean
+        mean = self.mean + share * apart
+        var = self.var + share * (spread - self.var) + share * (1 - share) * apart.square()
+        return (x - mean) * (self.weight * torch.rsqrt(var + EPSILON)) + self.bias
+
+
 class _Front(nn.Module):
-    """A folded `CausalConv` whose past frames are given."""
+    """A `CausalConv` whose past frames are given."""
 
     def __init__(self, layer: CausalConv) -> None:
         super().__init__()
-        scale, shift = layer.norm.affine(layer.norm.mean, layer.norm.var)
-        self.linear = nn.Linear(layer.linear.in_features, layer.linear.out_features)
-        self.linear.weight.data = layer.linear.weight * scale[:, None]
-        self.linear.bias.data = layer.linear.bias * scale + shift
+        self.linear, self.norm = layer.linear, _Norm(layer.norm)
         self.kernel, self.stride, self.context = layer.kernel, layer.stride, layer.context
 
-    def forward(self, x: Tensor, cache: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, cache: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
         padded = torch.cat([cache, x], dim=1)
         count = x.shape[1] // self.stride
         taps = [
             padded[:, k : k + self.stride * (count - 1) + 1 : self.stride]
             for k in range(self.kernel)
         ]
-        return F.silu(self.linear(torch.cat(taps, dim=2))), padded[:, -self.context :]
+        y = self.linear(torch.cat(taps, dim=2))
+        return F.silu(self.norm(y, own)), padded[:, -self.context :]
 
 
 class _Convolution(nn.Module):
-    """A folded `Convolution` whose past inputs are given."""
+    """A `Convolution` whose past inputs are given."""
 
     def __init__(self, module: Convolution) -> None:
         super().__init__()
-        norm = module.batch_norm
-        scale, shift = norm.affine(norm.mean, norm.var)
         self.norm, self.gate, self.out = module.norm, module.gate, module.out
-        self.taps = nn.Parameter(module.depthwise * scale)
-        self.shift = nn.Parameter(shift)
+        self.taps = module.depthwise
+        self.batch_norm = _Norm(module.batch_norm)
         self.kernel = len(module.depthwise)
 
-    def forward(self, x: Tensor, past: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, past: Tensor, own: Tensor) -> tuple[Tensor, Tensor]:
         chunk = x.shape[1]
         padded = torch.cat([past, F.glu(self.gate(self.norm(x)), dim=-1)], dim=1)
-        y: Tensor = self.shift
-        for i in range(self.kernel):
+        y = padded[:, :chunk] * self.taps[0]
+        for i in range(1, self.kernel):
             y = y + padded[:, i : i + chunk] * self.taps[i]
-        return self.out(F.silu(y)), padded[:, chunk:]
+        return self.out(F.silu(self.batch_norm(y, own))), padded[:, chunk:]
 
 
 class _Block(nn.Module):
@@ -103,14 +124,14 @@ class _Block(nn.Module):
         self.convolution = _Convolution(block.convolution)
 
     def forward(
-        self, x: Tensor, visible: Tensor, keys: Tensor, values: Tensor, past: Tensor
+        self, x: Tensor, own: Tensor, visible: Tensor, keys: Tensor, values: Tensor, past: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         chunk = x.shape[1]
         x = x + 0.5 * self.before(x)
         q, k, v = self.attention.project(x)
         keys, values = torch.cat([keys, k], dim=1), torch.cat([values, v], dim=1)
         x = x + self.attention(q, keys, values, visible[None, None, None])
-        y, past = self.convolution(x, past)
+        y, past = self.convolution(x, past, own)
         x = x + y
         x = self.norm(x + 0.5 * self.after(x))
         return x, keys[:, chunk:], values[:, chunk:], past
@@ -119,10 +140,11 @@ class _Block(nn.Module):
 class StreamingConformer(nn.Module):
     """The network as the runtime calls it; batch size 1.
 
-    Inputs: features [1, chunk * 6, BANDS]; visible [left + chunk] (bool: which cached and new
-    frames hold audio); front0 [1, 3, BANDS]; front1 [1, 2, width]; keys and values [layers, 1,
-    left, width]; convolved [layers, 1, kernel - 1, width]. Outputs: log-probs [1, chunk, symbols],
-    then each cache.
+    Inputs: features [1, chunk * 6, BANDS]; own [] (1: normalised by the chunk's statistics, which
+    must be all there is of the utterance; 0: by the training data's); visible [left + chunk] (bool:
+    which cached and new frames hold audio); front0 [1, 3, BANDS]; front1 [1, 2, width]; keys and
+    values [layers, 1, left, width]; convolved [layers, 1, kernel - 1, width]. Outputs: log-probs
+    [1, chunk, symbols], then each cache.
     """
 
     def __init__(self, model: ConformerCTC) -> None:
@@ -134,6 +156,7 @@ class StreamingConformer(nn.Module):
     def forward(
         self,
         features: Tensor,
+        own: Tensor,
         visible: Tensor,
         front0: Tensor,
         front1: Tensor,
@@ -141,11 +164,11 @@ class StreamingConformer(nn.Module):
         values: Tensor,
         convolved: Tensor,
     ) -> tuple[Tensor, ...]:
-        x, next0 = self.front[0](features, front0)
-        x, next1 = self.front[1](x, front1)
+        x, next0 = self.front[0](features, front0, own)
+        x, next1 = self.front[1](x, front1, own)
         next_keys, next_values, next_convolved = [], [], []
         for i, block in enumerate(self.blocks):
-            x, k, v, c = block(x, visible, keys[i], values[i], convolved[i])
+            x, k, v, c = block(x, own, visible, keys[i], values[i], convolved[i])
             next_keys.append(k)
             next_values.append(v)
             next_convolved.append(c)
@@ -159,6 +182,7 @@ def example_inputs(config: ModelConfig) -> tuple[Tensor, ...]:
     width, left, layers = config.width, config.left, config.layers
     return (
         torch.zeros(1, config.chunk * SUBSAMPLING, BANDS),
+        torch.zeros(()),
         torch.ones(left + config.chunk, dtype=torch.bool),
         torch.zeros(1, 3, BANDS),
         torch.zeros(1, 2, width),

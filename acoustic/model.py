@@ -5,6 +5,10 @@ training budgets taught us: a 1-D convolutional front end, batch normalisation i
 convolution modules (folded into the weights at export), rotary positions (Su et al. 2021), and an
 auxiliary CTC loss half-way (Lee & Watanabe 2021).
 
+Where all of an utterance is known, it can be normalised by its own statistics instead of those of
+the training data: another voice or room is then less of another one (Schneider et al. 2020, who
+adapt batch normalisation to what is shifted, as one prior and some frames together).
+
 An utterance's frames are cut into chunks; a frame sees its whole chunk and a bounded number of
 frames before it, so the look-ahead is at most one chunk in the whole network, and no frame is ever
 revised.
@@ -27,6 +31,8 @@ STRIDES = (2, 3)
 FRONT_KERNEL = 5
 SUBSAMPLING = STRIDES[0] * STRIDES[1]
 FRAME_SHIFT = SUBSAMPLING * SHIFT / SAMPLE_RATE
+PRIOR_FRAMES = 20.0
+EPSILON = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,11 @@ class ModelConfig:
 
 
 class MaskedBatchNorm(nn.Module):
-    """Batch normalisation over the frames that hold audio: [B, T, C], mask [B, T]."""
+    """Batch normalisation over the frames that hold audio: [B, T, C], mask [B, T].
+
+    In training by the batch's statistics, which the running ones follow, and in evaluation by
+    these; or each utterance by its ``own``, where the running ones count like `PRIOR_FRAMES`.
+    """
 
     def __init__(self, width: int, momentum: float = 0.05) -> None:
         super().__init__()
@@ -56,26 +66,28 @@ class MaskedBatchNorm(nn.Module):
         self.mean: Tensor
         self.var: Tensor
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        if self.training:
-            weights = mask.float().flatten()
-            weights = weights / weights.sum()
-            frames = x.flatten(0, 1).float()
+    def forward(self, x: Tensor, mask: Tensor, own: bool = False) -> Tensor:
+        mean, var = self.mean, self.var
+        if own or self.training:
             with torch.autocast(x.device.type, enabled=False):
-                mean = weights @ frames
-                var = (weights @ frames.square() - mean.square()).clamp(min=0.0)
-            with torch.no_grad():
-                self.mean.lerp_(mean.to(self.mean.dtype), self.momentum)
-                self.var.lerp_(var.to(self.var.dtype), self.momentum)
-        else:
-            mean, var = self.mean, self.var
-        scale, shift = self.affine(mean, var)
+                frames, weights = x.float(), mask.float()[:, None]
+                count, total = weights.sum(2, keepdim=True), weights @ frames  # [B, 1, 1 or C]
+                squares = weights @ frames.square()
+                if own:
+                    count = count + PRIOR_FRAMES
+                    total = total + PRIOR_FRAMES * mean
+                    squares = squares + PRIOR_FRAMES * (var + mean.square())
+                else:
+                    count, total, squares = count.sum(0), total.sum(0), squares.sum(0)
+                mean = total / count
+                var = (squares / count - mean.square()).clamp(min=0.0)
+            if not own:
+                with torch.no_grad():
+                    self.mean.lerp_(mean[0].to(self.mean.dtype), self.momentum)
+                    self.var.lerp_(var[0].to(self.var.dtype), self.momentum)
+        scale = self.weight * torch.rsqrt(var + EPSILON)
+        shift = self.bias - mean * scale
         return x * scale.to(x.dtype) + shift.to(x.dtype)
-
-    def affine(self, mean: Tensor, var: Tensor) -> tuple[Tensor, Tensor]:
-        """Scale and shift [width] that normalise frames of these statistics."""
-        scale = self.weight * torch.rsqrt(var + 1e-5)
-        return scale, self.bias - mean * scale
 
 
 class CausalConv(nn.Module):
@@ -91,11 +103,11 @@ class CausalConv(nn.Module):
     def context(self) -> int:
         return self.kernel - self.stride
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor, own: bool) -> Tensor:
         padded = F.pad(x, (0, 0, self.context, 0))
         # A convolution as one matrix product over unfolded frames: [B, T / stride, kernel * in].
         windows = padded.unfold(1, self.kernel, self.stride).transpose(2, 3).flatten(2)
-        return F.silu(self.norm(self.linear(windows), mask))
+        return F.silu(self.norm(self.linear(windows), mask, own))
 
 
 def rotate(x: Tensor, positions: Tensor) -> Tensor:
@@ -161,7 +173,7 @@ class Convolution(nn.Module):
     def gated(self, x: Tensor) -> Tensor:
         return F.glu(self.gate(self.norm(x)), dim=-1)
 
-    def convolve(self, padded: Tensor, mask: Tensor) -> Tensor:
+    def convolve(self, padded: Tensor, mask: Tensor, own: bool) -> Tensor:
         """``padded`` is the gated input [B, kernel - 1 + T, width]."""
         kernel = len(self.depthwise)
         y = F.conv1d(
@@ -170,7 +182,7 @@ class Convolution(nn.Module):
             groups=padded.shape[2],
         ).transpose(1, 2)
         assert y.shape[1] == padded.shape[1] - kernel + 1
-        out: Tensor = self.out(F.silu(self.batch_norm(y, mask)))
+        out: Tensor = self.out(F.silu(self.batch_norm(y, mask, own)))
         return out
 
 
@@ -199,11 +211,11 @@ class Block(nn.Module):
         self.norm = nn.LayerNorm(config.width)
         self.kernel = config.kernel
 
-    def forward(self, x: Tensor, mask: Tensor, allowed: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor, allowed: Tensor, own: bool) -> Tensor:
         x = x + 0.5 * self.before(x)
         x = x + self.attention(*self.attention.project(x), allowed)
         padded = F.pad(self.convolution.gated(x), (0, 0, self.kernel - 1, 0))
-        x = x + self.convolution.convolve(padded, mask)
+        x = x + self.convolution.convolve(padded, mask, own)
         x = x + 0.5 * self.after(x)
         out: Tensor = self.norm(x)
         return out
@@ -233,25 +245,27 @@ class ConformerCTC(nn.Module):
         self.middle_head = nn.Linear(config.width, config.symbols)
 
     def forward(
-        self, features: Tensor, lengths: Tensor, chunk: int | None = None
+        self, features: Tensor, lengths: Tensor, chunk: int | None = None, whole: bool = False
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Logits of the head and of the half-way head, and the lengths in frames.
 
         ``lengths`` [B] counts feature frames; ``chunk`` overrides the look-ahead.
+        ``whole``: utterances heard at once, every frame seeing all others, and normalised by their
+        own statistics.
         """
-        chunk, left = chunk or self.config.chunk, self.config.left
         x = F.pad(features, (0, 0, 0, -features.shape[1] % SUBSAMPLING))
         for layer, stride in zip(self.front, STRIDES, strict=True):
             lengths = lengths // stride
             frames = torch.arange(x.shape[1] // stride, device=x.device)
             mask = frames[None] < lengths[:, None]
-            x = layer(x, mask)
+            x = layer(x, mask, whole)
         # A padded frame may see what it likes, so that no row of the softmax is empty.
-        allowed = chunk_mask(x.shape[1], chunk, left, x.device)[None]
+        chunk = x.shape[1] if whole else chunk or self.config.chunk
+        allowed = chunk_mask(x.shape[1], chunk, self.config.left, x.device)[None]
         allowed = (allowed & (mask[:, None, :] | ~mask[:, :, None]))[:, None]
         middle = x
         for i, layer in enumerate(self.blocks):
-            x = layer(x, mask, allowed)
+            x = layer(x, mask, allowed, whole)
             if i + 1 == len(self.blocks) // 2:
                 middle = x
         return self.head(x), self.middle_head(middle), lengths

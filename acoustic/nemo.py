@@ -95,11 +95,19 @@ class NemoEncoder(StreamingEncoder[NemoState]):
         """The frames up to ``until``; afterwards only what later ones need is remembered."""
         if until <= state.given:
             return np.zeros((0, len(self.symbols)), np.float32)
-        outputs = self._run(state.audio)[state.given - state.first : until - state.first]
+        heard = self._log_probs(state.audio)[state.given - state.first : until - state.first]
         state.given = until
         forgotten = max(0, until - LEFT - state.first)
         state.audio = state.audio[forgotten * FRAME :].copy()
         state.first += forgotten
+        return heard
+
+    def _whole(self, samples: Float) -> Float:
+        return self._log_probs(samples)[: len(samples) // FRAME]
+
+    def _log_probs(self, samples: Float) -> Float:
+        """Log-probs [frames or more, symbols] of whole frames of audio."""
+        outputs = self._run(samples)
         silence = np.logaddexp.reduce(outputs[:, self._silent], axis=1)
         return np.column_stack((silence, outputs[:, self._columns]))
 

@@ -69,8 +69,21 @@ class StreamingEncoder(ABC, Generic[State]):
         steps = [self.step(state, hop) for hop in samples[:whole].reshape(-1, self.hop)]
         return np.concatenate([*steps, self.flush(state, samples[whole:])])
 
+    def whole(self, samples: Float) -> Float:
+        """Log-probs [frames, symbols] of an utterance that is over, heard at once.
+
+        Better than as it came: every frame sees all others. A frame that is not full is padded with
+        zeros.
+        """
+        if not len(samples):
+            return np.zeros((0, len(self.symbols)), np.float32)
+        return self._whole(np.pad(samples, (0, -len(samples) % self.samples_per_frame)))
+
     @abstractmethod
     def _step(self, state: State, samples: Float) -> Float: ...
 
     @abstractmethod
     def _flush(self, state: State, samples: Float) -> Float: ...
+
+    @abstractmethod
+    def _whole(self, samples: Float) -> Float: ...

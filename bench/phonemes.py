@@ -1,11 +1,13 @@
 """Phoneme error rates by source, model and look-ahead.
 
-    python -m bench.phonemes ../shared/audio/dev [--held-out CORPUS] [--model FILE[@MS] ...]
+    python -m bench.phonemes ../shared/audio/dev [--held-out CORPUS] [--model FILE[@HOW] ...]
 
 ``--model`` names an exported ``.onnx`` (streamed, on ONNX Runtime) or the ``.pt`` that ``--init``
 takes (32 bit, in torch); ``@MS`` sets the look-ahead, ``@all`` lets every frame see the whole
-recording. The first is what the others are compared with; the default is the shipped model, beside
-its 32-bit weights with the same look-ahead and with none of the future hidden.
+recording (torch only), and ``@whole`` is how a recording is heard that is over: at once, and by its
+own statistics. The first is what the others are compared with; the default is the shipped model as
+it streams and at once, beside its 32-bit weights with the same look-ahead and with none of the
+future hidden.
 
 Rates are greedy and against the nearest allowed pronunciation (`acoustic.evaluate`): micro-averaged
 over a source's clips, and the median of a clip. Clips of several surahs are left out: they have no
@@ -40,7 +42,10 @@ Ear = Callable[[Float], Float]
 Passage = tuple[str, Float, int, int]
 """Source, samples, first and last word."""
 
-_SHIPPED = (str(WEIGHTS), f"{WEIGHTS.with_suffix('.pt')}", f"{WEIGHTS.with_suffix('.pt')}@all")
+_SHIPPED = tuple(
+    f"{WEIGHTS.with_suffix(kind)}{look_ahead}"
+    for kind, look_ahead in ((".onnx", ""), (".onnx", "@whole"), (".pt", ""), (".pt", "@all"))
+)
 _ALL = 1 << 20  # frames: longer than any recording
 _HELD_OUT = 200  # verses
 
@@ -49,9 +54,13 @@ def ear(model: str) -> Ear:
     """What turns samples into log-probs."""
     name, _, look_ahead = model.partition("@")
     if name.endswith(".onnx"):
+        if look_ahead == "whole":
+            return Encoder.load(Path(name)).whole
         hop = int(look_ahead) * corpus.SAMPLE_RATE // 1000 if look_ahead else None
         return Encoder.load(Path(name), hop).encode
     network = load_average(Path(name))
+    if look_ahead == "whole":
+        return lambda samples: hear(network, samples, whole=True)
     if look_ahead:
         chunk = _ALL if look_ahead == "all" else round(int(look_ahead) / 1000 / FRAME_SHIFT)
         return lambda samples: hear(network, samples, chunk)
@@ -85,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bench.phonemes", description=__doc__)
     parser.add_argument("folder", type=Path, help="folder with manifest.jsonl, or folder of such")
     parser.add_argument("--held-out", type=Path, metavar="CORPUS")
-    parser.add_argument("--model", action="append", metavar="FILE[@MS]")
+    parser.add_argument("--model", action="append", metavar="FILE[@HOW]")
     parser.add_argument("--json", type=Path, metavar="PATH", help="write the rates here")
     args = parser.parse_args(arguments)
 
@@ -112,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ]
         cells = [f"{100 * r['per']:.1f}% (median {100 * r['median']:.1f}%)" for r in rates[source]]
         table.add_row(source, str(len(columns[0])), *cells)
-    Console(width=110).print(table)
+    Console(width=140).print(table)
     if args.json:
         args.json.write_text(json.dumps({"models": models, "rates": rates}, indent=1))
     return 0

@@ -31,9 +31,10 @@ from .errors import (
     UnsupportedHopError,
     UnsupportedModelError,
 )
-from .follower import Follower
+from .follower import LONGEST_WHOLE, Follower
 from .passages import PassageFinder
 from .policy import BALANCED, Policy
+from .rehearing import Rehearing
 from .vad import SileroVad
 
 _log = logging.getLogger(__name__)
@@ -48,7 +49,8 @@ class Encoder(Protocol):
     A step takes `hop` samples at 16 kHz and returns log-probabilities [frames, symbols], symbol 0
     being the CTC blank. Rows follow one another from the first sample on, `frame_shift` seconds
     each; they may lag behind the audio taken, until `flush` takes the rest, shorter than a hop. A
-    row tells of a sound `emission_delay` seconds before it.
+    row tells of a sound `emission_delay` seconds before it. `whole` hears an utterance that is over
+    at once, which may be better than as it came.
     """
 
     @property
@@ -62,6 +64,7 @@ class Encoder(Protocol):
     def start(self) -> Any: ...
     def step(self, state: Any, samples: npt.NDArray[np.float32]) -> LogProbs: ...
     def flush(self, state: Any, tail: npt.NDArray[np.float32]) -> LogProbs: ...
+    def whole(self, samples: npt.NDArray[np.float32]) -> LogProbs: ...
 
 
 class Decoder(Protocol):
@@ -177,6 +180,7 @@ class Engine:
         )
         compiling.daemon = True
         compiling.start()
+        self.encoder.whole(np.zeros(self.encoder.hop, np.float32))
         symbols = self.graph.symbols
         log_probs = np.full((16, symbols), -np.log(symbols), np.float32)
         state = self.decoder.start()
@@ -188,7 +192,12 @@ class Engine:
         compiling.cancel()
         self.index.identical(0)
 
-    def follower(self, clock: FrameClock) -> Follower:
+    def rehearing(self) -> Rehearing:
+        """What one recitation may have to hear again."""
+        encoder = self.encoder
+        return Rehearing(encoder.whole, encoder.frame_shift, encoder.emission_delay, LONGEST_WHOLE)
+
+    def follower(self, clock: FrameClock, rehearing: Rehearing) -> Follower:
         """A follower for one recitation, whose frames `clock` maps to audio seconds."""
         symbols = self.encoder.symbols
         return Follower(
@@ -197,6 +206,7 @@ class Engine:
             symbols,
             self.passages,
             self.decoder.whole_verses,
+            rehearing.hear,
             clock,
             self.policy,
         )

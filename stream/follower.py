@@ -9,7 +9,7 @@ is final stays so, whatever the path says of that audio later.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -33,7 +33,8 @@ from .vad import SpeechState
 from .whole import Score, WholeFinder
 
 _CONFIRMING = 4  # times the phonemes that end a verse: so long it is waited for a doubtful one
-_LONGEST_WHOLE = 20.0  # seconds of speech between two silences that may be asked which verse it is
+LONGEST_WHOLE = 20.0
+"""Seconds of speech between two silences that may be asked which verse they are."""
 
 
 @dataclass(slots=True)
@@ -57,8 +58,10 @@ class Follower:
     """Follows one recitation: told the hypotheses of every hop, says what is decided.
 
     ``graph`` is the Quran in the ``symbols`` of the log-probs that are heard; ``whole_verses`` says
-    how well they fit each verse as a whole; ``clock`` maps the frames of the hypotheses to audio
-    seconds. Events are returned without their header; the pipeline stamps it.
+    how well they fit each verse as a whole; ``rehear`` has the log-probs [T, symbols] of the frames
+    from one to another (exclusive) that are over, heard again at once; ``clock`` maps the frames of
+    the hypotheses to audio seconds. Events are returned without their header; the pipeline stamps
+    it.
     """
 
     def __init__(
@@ -68,11 +71,13 @@ class Follower:
         symbols: Sequence[str],
         finder: PassageFinder,
         whole_verses: Score,
+        rehear: Callable[[int, int], Float],
         clock: FrameClock,
         policy: Policy,
     ) -> None:
         self._index = index
         self._graph = graph
+        self._rehear = rehear
         self._clock = clock
         self._policy = policy
         self._finder = finder
@@ -95,6 +100,7 @@ class Follower:
         self._untold = 0  # the frame since which nothing was told, and no long silence was
         self._waiting = False  # whether that may be the beginning of a longer verse
         self._asked = (0, 0)  # since when, and of how many symbols, it was asked which verse it is
+        self._ask_again = math.inf  # after how many seconds of silence to ask the same
         self._recited: Recited | None = None  # the last final verse
         self._posterior: dict[tuple[int, int], float] = {}  # best seen, by passage key
         self._posteriors: dict[int, float] = {}  # of the candidate verses, likeliest first
@@ -301,22 +307,32 @@ class Follower:
         """The verse that all that was said and not told is as a whole, if one stands out.
 
         Of bad recordings the search may find but pieces of it, or of others; what it is sure of is
-        not asked about. ``still``: seconds of silence; what was said before two pauses of it is
-        another matter.
+        not asked about. For that all is heard again at once. ``still``: seconds of silence; what
+        was said before two pauses of it is another matter.
         """
         start, policy = self._untold, self._policy
         found = None
-        if (until - start) * self._clock.shift <= _LONGEST_WHOLE:
+        if (until - start) * self._clock.shift <= LONGEST_WHOLE:
             log_probs = self._history.between(start, until)
             asked = start, len(greedy(log_probs)) if len(log_probs) else 0
-            if asked != self._asked or still == math.inf:
-                self._asked, self._waiting = asked, False
+            if asked != self._asked or still >= self._ask_again:
+                self._asked, self._ask_again, self._waiting = asked, math.inf, False
                 known = pending and self._judged(pending, until).probability >= policy.accept
                 if asked[1] >= policy.show_phonemes and not known:
-                    found = self._ask(log_probs, start, still)
+                    found = self._asked_twice(start, until, log_probs, still)
         if still >= 2 * policy.pause and not self._waiting:
             self._untold = until
         return found
+
+    def _asked_twice(
+        self, start: int, until: int, log_probs: Float, still: float
+    ) -> tuple[list[Passage], _Judged] | None:
+        """As `_ask`, of the frames heard again, and if those say nothing, of how they came."""
+        for heard in (self._rehear(start, until), log_probs):
+            found = self._ask(heard, start, still)
+            if found or self._waiting or self._ask_again < math.inf:
+                return found
+        return None
 
     def _ask(
         self, log_probs: Float, start: int, still: float
@@ -328,7 +344,7 @@ class Follower:
         if verse == index.istiadha:
             return None
         if verse == self._basmala and still < policy.opening_pause:
-            self._asked = start, 0  # ask again
+            self._ask_again = policy.opening_pause
             return None
         if still < math.inf and self._wholes.opens_another(verse):
             self._waiting = True  # who read so far may go on, after any pause
@@ -379,7 +395,7 @@ class Follower:
         elif slot is not None:
             events.append(self._slots.withdraw(slot, "unclear"))
         told = counts or (likely and self._is_complete(passage))
-        since = end if told else end - round(_LONGEST_WHOLE / self._clock.shift)
+        since = end if told else end - round(LONGEST_WHOLE / self._clock.shift)
         self._untold = max(self._untold, since)
         self._history.forget(min(end, self._untold))
         self._posterior = {k: p for k, p in self._posterior.items() if k != _key(passage)}

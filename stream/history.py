@@ -1,4 +1,4 @@
-"""The log-probs that may still be needed to say when words were recited."""
+"""What came frame by frame and may still be needed: log-probs, or the audio that they are of."""
 
 from __future__ import annotations
 
@@ -9,16 +9,21 @@ Float = npt.NDArray[np.float32]
 
 
 class History:
-    """Log-probs [frames, symbols] of one search by frame number; old frames can be forgotten."""
+    """Rows [frames, width] of one search by frame number; old frames can be forgotten."""
 
     def __init__(self) -> None:
         self._blocks: list[Float] = []
         self._first = 0  # frame number of the first block's first row
 
-    def append(self, log_probs: Float) -> None:
+    @property
+    def end(self) -> int:
+        """Number of the frame that comes next."""
+        return self._first + sum(len(block) for block in self._blocks)
+
+    def append(self, rows: Float) -> None:
         """The next frames."""
-        if len(log_probs):
-            self._blocks.append(log_probs)
+        if len(rows):
+            self._blocks.append(rows)
 
     def between(self, start: int, end: int) -> Float:
         """Frames ``start`` to ``end`` (exclusive), as far as they are kept."""
@@ -34,6 +39,12 @@ class History:
         """Drop whole blocks before ``frame``."""
         while self._blocks and self._first + len(self._blocks[0]) <= frame:
             self._first += len(self._blocks.pop(0))
+
+    def cut(self, frame: int) -> None:
+        """Drop the frames from number ``frame`` on; that one comes next."""
+        kept = self.between(self._first, frame)
+        self._first = frame - len(kept)
+        self._blocks = [kept] if len(kept) else []
 
     def clear(self) -> None:
         """Frame numbers begin again at 0."""

@@ -61,7 +61,8 @@ class Pipeline:
         self._search = engine.decoder.start()
         self._partial = engine.decoder.partial(self._search)  # at the end of the last hop
         self._voiced = False  # whether the search has seen anything but blanks
-        self._follower = engine.follower(self._clock)
+        self._rehearing = engine.rehearing()
+        self._follower = engine.follower(self._clock, self._rehearing)
         self._events: list[Event] = []
         self._seq = 0
         self._finals: list[Final] = []
@@ -112,6 +113,7 @@ class Pipeline:
             self._open(start)
             rest = self._encode(np.concatenate((tail, self._hiss)))
             self._encoded += len(rest)
+            self._rehearing.add(rest)
             self._decode(self._engine.encoder.flush(self._caches, rest))
         self._caches = None
         self._held.clear()
@@ -203,6 +205,7 @@ class Pipeline:
         if self._caches is not None:
             return
         self._caches = self._engine.encoder.start()
+        self._rehearing.open(self._clock.frames)
         self._opened, self._rows = start - len(self._held) * self._hop / SAMPLE_RATE, 0
         for hop in self._held:
             self._encode(hop)
@@ -212,6 +215,7 @@ class Pipeline:
         """Encodes whole steps; what is left, shorter than a step, is returned."""
         step = self._engine.encoder.hop
         while len(samples) >= step:
+            self._rehearing.add(samples[:step])
             self._decode(self._engine.encoder.step(self._caches, samples[:step]))
             self._encoded += step
             samples = samples[step:]
@@ -241,6 +245,7 @@ class Pipeline:
         self._emit_all(self._follower.finish(partial, decoding))
         self._search = self._engine.decoder.start()
         self._voiced = False
+        self._rehearing.clear()
         self._clock.reset()
 
     def _tell_speech(self) -> None:

@@ -45,6 +45,47 @@ def test_streaming_equals_offline(tmp_path: Path, left: int) -> None:
     np.testing.assert_allclose(encoder.encode(wave), offline, atol=1e-4)
 
 
+def test_what_is_heard_at_once_equals_the_training_network(tmp_path: Path) -> None:
+    config = ModelConfig(symbols=len(SYMBOLS), width=32, layers=3, heads=2, left=8)
+    model = random_model(config)
+    rng = np.random.default_rng(1)
+    # Louder and louder, so that its statistics are not the training data's.
+    wave = (rng.standard_normal(960 * 75) * np.geomspace(0.01, 0.5, 960 * 75)).astype(np.float32)
+    features = FeatureExtractor().plain(torch.from_numpy(wave))[None]
+    lengths = torch.tensor([features.shape[1]])
+    with torch.no_grad():
+        logits, _, _ = model(features, lengths, whole=True)
+        all_seen, _, _ = model(features, lengths, chunk=75)
+    at_once = logits.log_softmax(-1)[0].numpy()
+    assert np.abs(at_once - all_seen.log_softmax(-1)[0].numpy()).max() > 0.1
+
+    export(model, SYMBOLS, tmp_path / "model.onnx", quantise=False)
+    encoder = Encoder.load(tmp_path / "model.onnx")
+    np.testing.assert_allclose(encoder.whole(wave), at_once, atol=1e-4)
+    assert encoder.whole(wave[:1500]).shape == (2, len(SYMBOLS))
+    assert encoder.whole(wave[:0]).shape == (0, len(SYMBOLS))
+
+
+def test_own_statistics_are_those_of_the_utterance_alone() -> None:
+    torch.manual_seed(0)
+    norm = MaskedBatchNorm(4).eval()
+    torch.nn.init.uniform_(norm.mean, -0.5, 0.5)
+    x = torch.randn(2, 400, 4) * torch.tensor([[[3.0]], [[0.2]]]) + torch.tensor(
+        [[[5.0]], [[-2.0]]]
+    )
+    mask = torch.arange(400)[None] < torch.tensor([[400], [40]])
+    y = norm(x, mask, own=True)
+    torch.testing.assert_close(norm(x[1:, :40], mask[1:, :40], own=True), y[1:, :40])
+    # The training data's statistics count like twenty frames that have them.
+    spread = norm.var.sqrt()
+    prior = torch.stack([norm.mean - spread, norm.mean + spread]).repeat(10, 1)
+    for row, normalised, count in zip(x, y, (400, 40), strict=True):
+        pooled = torch.cat([row[:count], prior])
+        expected = (row[:count] - pooled.mean(0)) / pooled.std(0, correction=0)
+        torch.testing.assert_close(normalised[:count], expected, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(norm(x, mask), (x - norm.mean) / (norm.var + 1e-5).sqrt())
+
+
 def test_streams_do_not_share_state(tmp_path: Path) -> None:
     config = ModelConfig(symbols=len(SYMBOLS), width=32, layers=2, heads=2)
     export(random_model(config), SYMBOLS, tmp_path / "model.onnx", quantise=True)

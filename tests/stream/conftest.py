@@ -20,6 +20,7 @@ from stream import Engine, Event, Final, Provisional, Recognizer
 from stream.clock import FrameClock
 from stream.follower import Follower
 from stream.passages import PassageFinder
+from stream.rehearing import Rehearing
 from stream.vad import SileroVad, SpeechState
 
 Samples = npt.NDArray[np.float32]
@@ -69,6 +70,9 @@ class BeepEncoder:
         padded = np.pad(tail, (0, frames * FRAME - len(tail))).reshape(frames, FRAME)
         loud = np.abs(padded).mean(axis=1) > SOUND / 2
         return np.where(loud[:, None], _SOUND, _BLANK).astype(np.float32)
+
+    def whole(self, samples: Samples) -> Samples:
+        return self.flush(BeepState(), samples)
 
 
 class BeepDecoder:
@@ -168,7 +172,7 @@ class BeepFollower:
 
 
 class BeepEngine(Engine):
-    def follower(self, clock: FrameClock) -> Follower:
+    def follower(self, clock: FrameClock, rehearing: Rehearing) -> Follower:
         return cast(Follower, BeepFollower(self.index, clock))
 
 

@@ -65,9 +65,11 @@ class Listener:
         loud_frames: int | None = None,
         stop: tuple[int, int] = (0, 0),
         ends: bool = True,
+        again: np.ndarray | None = None,
     ) -> list[Event]:
         """``loud_frames``: after so many it is quiet too; ``stop``: from and to which frame it is
-        silent before; ``ends``: whether the end is told."""
+        silent before; ``ends``: whether the end is told; ``again``: what is heard when it is heard
+        at once, if not the same."""
         clock, state = FrameClock(SHIFT), self.decoder.start()
         symbols = self.index.symbols
         follower = Follower(
@@ -76,6 +78,7 @@ class Listener:
             symbols,
             self.finder,
             self.decoder.whole_verses,
+            lambda start, end: (log_probs if again is None else again)[start:end],
             clock,
             Policy(),
         )
@@ -295,6 +298,26 @@ def test_a_badly_heard_verse_is_told_as_a_whole(listener: Listener, place: tuple
         assert [type(e) for e in events if e.type in ("provisional", "final")][-1:] != [Provisional]
     assert set(told) == {place}
     assert len(told) >= 3
+
+
+def test_what_is_not_understood_is_heard_again(listener: Listener) -> None:
+    index, rng = listener.index, np.random.default_rng(3)
+    symbols = len(index.symbols)
+    clear = spoken(rng, [index.spell(*index.passage(103, 3, 3)).tolist()], symbols)
+    labels = rng.integers(1, symbols, 30).tolist()
+    garbled = spoken(rng, [labels], symbols)
+    garbled = np.concatenate([garbled, silent(symbols, 60.0)])[: len(clear)]
+    quiet = silent(symbols, 3.0)
+    once, again = (np.concatenate([heard, quiet]) for heard in (garbled, clear))
+    assert finals(listener.follow(once, len(clear), ends=False)) == []
+    (final,) = (
+        e
+        for e in listener.follow(once, len(clear), ends=False, again=again)
+        if isinstance(e, Final)
+    )
+    assert (final.surah, final.ayah) == (103, 3)
+    # Its words are where they are in what was heard at last.
+    assert final.words[-1].end == pytest.approx(len(clear) * SHIFT, abs=0.5)
 
 
 def test_a_badly_heard_verse_of_many_places_is_the_next_one(listener: Listener) -> None:

@@ -73,6 +73,9 @@ class LateEncoder:
     def flush(self, state, tail):
         return self._later(state, self._encoder.flush(state[0], tail))
 
+    def whole(self, samples):
+        return self._later(self.start(), self._encoder.whole(samples))
+
     def _later(self, state, rows):
         ready = np.concatenate([state[1], rows])
         state[1] = ready[len(rows) :]
