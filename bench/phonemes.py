@@ -11,8 +11,8 @@ future hidden.
 
 Rates are greedy and against the nearest allowed pronunciation (`acoustic.evaluate`): micro-averaged
 over a source's clips, and the median of a clip. Half a second of quiet follows each, as the live
-pipeline adds it at an end: the last sounds are told late. Clips of several surahs are left out: they have no
-one passage.
+pipeline adds it at an end: the last sounds are told late. Clips of several surahs are left out:
+they have no one passage.
 """
 
 from __future__ import annotations
