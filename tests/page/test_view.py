@@ -21,6 +21,7 @@ from tests.page.script import INDEX, final, mistake, provisional, word, words_of
 
 
 async def states(page: Page) -> list[str]:
+    await expect(page.locator(".word").first).to_be_visible()  # drawn a little after it is named
     return await page.locator(".word").evaluate_all("words => words.map(w => w.dataset.state)")
 
 
