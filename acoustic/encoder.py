@@ -14,8 +14,6 @@ from acoustic.streaming import Float, StreamingEncoder
 WEIGHTS = Path(__file__).parent / "weights" / "conformer.onnx"
 
 _CACHES = ("front0", "front1", "keys", "values", "convolved")
-# The input "own": whether a chunk is normalised by its own statistics.
-_STREAMING, _WHOLE = np.array(0.0, np.float32), np.array(1.0, np.float32)
 
 
 @dataclass(slots=True)
@@ -64,10 +62,7 @@ class Encoder(StreamingEncoder[EncoderState]):
         return cls(ModelFile.open(path or WEIGHTS), hop)
 
     def start(self) -> EncoderState:
-        return EncoderState(self._empty())
-
-    def _empty(self) -> dict[str, Float]:
-        return {name: np.zeros(self._shapes[name], np.float32) for name in _CACHES}
+        return EncoderState({name: np.zeros(self._shapes[name], np.float32) for name in _CACHES})
 
     def _step(self, state: EncoderState, samples: Float) -> Float:
         return self._run(state, log_mel(samples, state.features), self._chunk)
@@ -83,30 +78,26 @@ class Encoder(StreamingEncoder[EncoderState]):
         features[: len(heard)] = heard
         return self._run(state, features, frames)[:frames]
 
-    def _run(self, state: EncoderState, features: Float, frames: int) -> Float:
-        visible = np.zeros(self._left + self._chunk, bool)
+    def _whole(self, samples: Float) -> Float:
+        state, frames = self.start(), len(samples) // self.samples_per_frame
+        return self._run(state, log_mel(samples, state.features), frames, whole=True)
+
+    def _run(
+        self, state: EncoderState, features: Float, frames: int, *, whole: bool = False
+    ) -> Float:
+        """Log-probs of one chunk, of which ``frames`` hold audio; ``whole``: there is no other, and
+        it is normalised by its own statistics."""
+        chunk = frames if whole else self._chunk
+        visible = np.zeros(self._left + chunk, bool)
         visible[self._left - state.filled : self._left + frames] = True
         inputs = {
             "features": features[None],
-            "own": _STREAMING,
+            "own": np.array(whole, np.float32),
             "visible": visible,
             **state.caches,
         }
-        log_probs, *caches = self._session.run(None, inputs)
+        session = self._whole_session if whole else self._session
+        log_probs, *caches = session.run(None, inputs)
         state.caches = dict(zip(_CACHES, caches, strict=True))
-        state.filled = min(self._left, state.filled + self._chunk)
-        return np.asarray(log_probs[0], np.float32)
-
-    def _whole(self, samples: Float) -> Float:
-        """One chunk that is the whole, normalised by its own statistics."""
-        frames = len(samples) // self.samples_per_frame
-        visible = np.zeros(self._left + frames, bool)
-        visible[self._left :] = True
-        inputs = {
-            "features": log_mel(samples, FeatureState())[None],
-            "own": _WHOLE,
-            "visible": visible,
-            **self._empty(),
-        }
-        (log_probs,) = self._whole_session.run(["log_probs"], inputs)
+        state.filled = min(self._left, state.filled + chunk)
         return np.asarray(log_probs[0], np.float32)

@@ -260,6 +260,7 @@ def test_overlapping_stretches_give_what_the_whole_gives(recognizer, waveform, v
     np.testing.assert_allclose(np.logaddexp.reduce(heard, axis=1), 0.0, atol=1e-4)
     numbers = [voice.pieces.PieceToId(symbol) for symbol in encoder.symbols[1:]]
     np.testing.assert_allclose(heard[:, 1:], whole[:, numbers], atol=1e-3)
+    np.testing.assert_allclose(encoder.whole(audio), heard, atol=1e-3)
 
 
 def test_a_stream_keeps_no_more_audio_than_it_needs(recognizer) -> None:

@@ -13,7 +13,7 @@ def numbers(first: int, count: int) -> np.ndarray:
 
 
 def told(samples: np.ndarray) -> np.ndarray:
-    """ "Log-probs" that say which audio they are of."""
+    """Log-probs that say which audio they are of."""
     return samples.reshape(-1, FRAME)[:, :1]
 
 
