@@ -27,7 +27,7 @@ from .events import Candidate, Candidates, Event, Final, Mistake, NotQuran, Prov
 from .history import Float, History
 from .mistakes import SKIPPED, MistakeFinder, Recited, Slip
 from .passages import ASIDE, Passage, PassageFinder, Stretch
-from .policy import Evidence, Policy
+from .policy import Evidence, Policy, WholeEvidence
 from .slots import Slot, Slots, listed
 from .vad import SpeechState
 from .whole import Score, WholeFinder
@@ -358,7 +358,8 @@ class Follower:
         stretch = Stretch(start, first, last, start, start + len(log_probs))
         passage = Passage(verse, (stretch,))
         evidence = self._evidence(passage, posterior, words, since=start)
-        probability = policy.probability(replace(evidence, lead=whole.lead))
+        told = WholeEvidence(self._wholes.heard(log_probs, verse), whole.lead)
+        probability = policy.probability(replace(evidence, whole=told))
         if probability < policy.accept:
             return None
         self._posteriors = believed

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
+from rapidfuzz.distance import Levenshtein
 
+from decoders import greedy
 from decoders.align import WordTime as Aligned
-from decoders.align import align
+from decoders.align import align, pronunciation
+from decoders.whole import VerseScores
 from quran_index import QuranIndex
 from quran_index.graph import Graph
 
@@ -17,16 +19,16 @@ from .history import Float
 
 _RANKED = 20  # verses whose shares are worth knowing
 
-Score = Callable[[Float], npt.NDArray[np.float64]]
-"""How well log-probs [T, symbols] fit each verse as a whole: nats [V]."""
+Score = Callable[[Float], VerseScores]
+"""How well log-probs [T, symbols] fit each verse."""
 
 
 @dataclass(frozen=True, slots=True)
 class Whole:
     """The verse that fits best as a whole.
 
-    ``lead``: nats before any verse of another text; ``ranked``: (verse, score) of the best ones,
-    best first.
+    ``lead``: nats before any verse of another text, finished or not; ``ranked``: (verse, score) of
+    those that fit best as a whole, best first.
     """
 
     verse: int
@@ -44,16 +46,13 @@ class WholeFinder:
 
     def find(self, log_probs: Float, after: int) -> Whole:
         """The best verse of ``log_probs`` [T, symbols]; of alike ones the next ``after`` one."""
-        scores = self._score(log_probs)
+        scores, begun = self._score(log_probs)
         best = int(scores.argmax())
         alike = self._index.identical(best)
         verse = min((v for v in alike if v > after >= 0), default=best)
         ranked = np.argsort(scores)[: -_RANKED - 1 : -1].tolist()
-        return Whole(
-            verse,
-            float(scores[best] - np.delete(scores, alike).max()),
-            tuple((v, float(scores[v])) for v in ranked),
-        )
+        lead = float(scores[best] - np.delete(begun, alike).max())
+        return Whole(verse, lead, tuple((v, float(scores[v])) for v in ranked))
 
     def words(self, log_probs: Float, verse: int, start: int) -> list[Aligned]:
         """Times of its words, ``log_probs`` beginning in frame ``start``; none if there is no room.
@@ -69,6 +68,17 @@ class WholeFinder:
         unexplained = float((before[:, 0] - before.max(axis=1)).sum())
         times[0] = replace(times[0], score=times[0].score + unexplained)
         return [replace(t, start=t.start + start, end=t.end + start) for t in times]
+
+    def heard(self, log_probs: Float, verse: int) -> float:
+        """How much of what is heard in ``log_probs``, whatever it is, are sounds of the verse.
+
+        ValueError: there is no room for the verse.
+        """
+        first, end = self._index.first_word[verse : verse + 2].tolist()
+        said = pronunciation(log_probs, self._graph, first, end - 1).tolist()
+        symbols = greedy(log_probs)
+        same = sum(b.size for b in Levenshtein.opcodes(symbols, said).as_matching_blocks())
+        return same / len(symbols) if symbols else 0.0
 
     def opens_another(self, verse: int) -> bool:
         """Whether a longer verse begins with the words of this one."""
