@@ -63,7 +63,7 @@ def asker(engine: Engine) -> Ask:
             return
         log_probs = engine.encoder.whole(samples)
         found = finder.find(log_probs, -1)
-        words = finder.words(log_probs, found.verse, 0)
+        words = finder.words(log_probs, found, 0)
         if len(greedy(log_probs)) < policy.show_phonemes or not words:
             return
         verses, scores = map(np.array, zip(*found.ranked, strict=True))
@@ -74,7 +74,7 @@ def asker(engine: Engine) -> Ask:
             float(shares[np.isin(verses, alike)].sum() / shares.sum()),
             sum(w.score for w in words) / phonemes,
             phonemes,
-            whole=WholeEvidence(finder.heard(log_probs, found.verse), found.lead),
+            whole=WholeEvidence(finder.heard(log_probs, found), found.lead),
         )
         yield Decision(evidence, any(index.reference(verse) in expected for verse in alike))
 

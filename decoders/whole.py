@@ -28,6 +28,8 @@ class VerseScores(NamedTuple):
     """Of paths that end where the verse does."""
     begun: Nats
     """Of paths that end anywhere in it."""
+    reached: int
+    """The word in which the best of those ends."""
 
 
 class WholeVerses:
@@ -48,7 +50,8 @@ class WholeVerses:
         closes = graph.can_end[: graph.linear].copy()
         closes &= np.isin(graph.word[: graph.linear], last)
         self._ends = np.flatnonzero(closes)
-        self._verse = verse[graph.word[: graph.linear]]
+        self._word = graph.word[: graph.linear]
+        self._verse = verse[self._word]
         self._verses = graph.verses
 
     def scores(self, log_probs: NDArray[np.float32]) -> VerseScores:
@@ -64,6 +67,7 @@ class WholeVerses:
         return VerseScores(
             self._of_verses(self._verse[self._ends], best[self._ends]),
             self._of_verses(self._verse, best),
+            int(self._word[best.argmax()]),
         )
 
     def _of_verses(
