@@ -96,9 +96,11 @@ def _in_quiet(wave: Float, rng: np.random.Generator) -> Float:
     return (padded + rng.normal(0, 2e-4, len(padded))).astype(np.float32)
 
 
-def fit(seen: Sequence[Decision], start: tuple[float, ...]) -> tuple[float, ...]:
+def fit(
+    seen: Sequence[Decision], start: tuple[float, ...], ridge: float = 0.0
+) -> tuple[float, ...]:
     """The weights of `Evidence.terms` under which what happened is likeliest, searched for from
-    ``start``."""
+    ``start``. ``ridge``: nats a decision that a weight costs whose term spreads its odds by 1."""
     posterior = torch.tensor([d.evidence.posterior for d in seen], dtype=torch.float64)
     terms = torch.tensor(
         [replace(d.evidence, fit=max(d.evidence.fit, _WORST)).terms for d in seen],
@@ -106,12 +108,14 @@ def fit(seen: Sequence[Decision], start: tuple[float, ...]) -> tuple[float, ...]
     )
     right = torch.tensor([float(d.right) for d in seen], dtype=torch.float64)
     weights = torch.tensor(start, dtype=torch.float64, requires_grad=True)
+    spread = terms.std(0)  # of the constant: none
     optimizer = torch.optim.LBFGS([weights], max_iter=200, line_search_fn="strong_wolfe")
 
     def loss() -> torch.Tensor:
         optimizer.zero_grad()
         chance = posterior * torch.sigmoid(terms @ weights)
         value = torch.nn.functional.binary_cross_entropy(chance.clamp(1e-6, 1 - 1e-6), right)
+        value = value + ridge * (weights * spread).square().sum()
         value.backward()  # type: ignore[no-untyped-call]
         return value
 

@@ -44,6 +44,7 @@ Ask = Callable[[Float, Sequence[Verse]], Iterator[Decision]]
 
 _SOURCE = "retasy"  # of clips that ordinary people recorded
 _ALLOWED = 1.0  # verses in half an hour of other speech
+_RIDGE = 1e-3  # without it the few clips make steep weights: long stretches of prose are believed
 _PIECES = 300
 _BEFORE, _AFTER = 0.3, 0.75  # seconds of faint noise
 
@@ -160,7 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     report("as shipped", engine.policy, kinds)
     # A piece of the verse that it is taken for is neither right nor wrong.
     wrong = [d for d in torn if not d.right]
-    weights = fit([*recited, *wrong, *other], engine.policy.recitation_whole)
+    weights = fit([*recited, *wrong, *other], engine.policy.recitation_whole, _RIDGE)
     fitted = replace(engine.policy, recitation_whole=weights)
     report("fitted", allowing(fitted, other, math.floor(2 * hours * _ALLOWED)), kinds)
     return 0

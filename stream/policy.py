@@ -89,7 +89,7 @@ class Policy:
     recitation: tuple[float, ...] = (1.5, 2.5, 0.6, -1.5)
     """Log odds that something of the Quran was said at all: the weights of `Evidence.terms`. Other
     speech fits pieces of verses, here and there; who recites mostly says whole ones."""
-    recitation_whole: tuple[float, ...] = (-13.9, 5.9, 4.0, 18.3, 0.25)
+    recitation_whole: tuple[float, ...] = (-6.0, 2.1, 1.1, 10.5, 0.08)
     """The same where all that was said may be one verse as a whole. Bad recordings lack many of a
     verse's sounds, but what is heard are sounds of the verse; of other speech little is any
     verse's, and where a verse was begun, no other one stands out. Fitted by `bench.wholes`."""
