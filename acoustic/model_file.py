@@ -90,8 +90,6 @@ class ModelFile:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # An arena keeps what the longest input took: only where all inputs are of one length.
-        options.enable_cpu_mem_arena = bool(dimensions)
         for name, size in dimensions.items():
             options.add_free_dimension_override_by_name(name, size)
         try:
