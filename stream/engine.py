@@ -19,7 +19,6 @@ import numpy.typing as npt
 
 import acoustic
 from decoders import BeamDecoder, Decoding, Partial, align
-from decoders.whole import VerseScores
 from lm import Priors
 from quran_index import QuranIndex
 from quran_index.graph import Graph
@@ -75,7 +74,7 @@ class Decoder(Protocol):
     def advance(self, state: Any, log_probs: LogProbs) -> None: ...
     def partial(self, state: Any) -> Partial: ...
     def finish(self, state: Any) -> Decoding: ...
-    def whole_verses(self, log_probs: LogProbs) -> VerseScores: ...
+    def whole_verses(self, log_probs: LogProbs) -> npt.NDArray[np.float64]: ...
 
 
 @contextmanager
@@ -181,8 +180,7 @@ class Engine:
         )
         compiling.daemon = True
         compiling.start()
-        # The longest that is ever heard at once: it takes the most memory, which is kept.
-        self.encoder.whole(np.zeros(round(LONGEST_WHOLE * SAMPLE_RATE), np.float32))
+        self.encoder.whole(np.zeros(self.encoder.hop, np.float32))
         symbols = self.graph.symbols
         log_probs = np.full((16, symbols), -np.log(symbols), np.float32)
         state = self.decoder.start()
