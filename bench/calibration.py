@@ -29,7 +29,7 @@ from quran_index import QuranIndex
 from stream.audio import SAMPLE_RATE
 from stream.engine import Engine
 from stream.events import Final
-from stream.policy import BALANCED, Evidence, Policy
+from stream.policy import Evidence, Policy
 
 from .events import recognise
 from .scoring import Verse
@@ -96,27 +96,31 @@ def _in_quiet(wave: Float, rng: np.random.Generator) -> Float:
     return (padded + rng.normal(0, 2e-4, len(padded))).astype(np.float32)
 
 
-def fit(seen: Sequence[Decision]) -> tuple[float, float, float, float]:
-    """The weights of `Policy.recitation` under which what happened is likeliest."""
+def fit(
+    seen: Sequence[Decision], start: tuple[float, ...], ridge: float = 0.0
+) -> tuple[float, ...]:
+    """The weights of `Evidence.terms` under which what happened is likeliest, searched for from
+    ``start``. ``ridge``: nats a decision that a weight costs whose term spreads its odds by 1."""
     posterior = torch.tensor([d.evidence.posterior for d in seen], dtype=torch.float64)
     terms = torch.tensor(
         [replace(d.evidence, fit=max(d.evidence.fit, _WORST)).terms for d in seen],
         dtype=torch.float64,
     )
     right = torch.tensor([float(d.right) for d in seen], dtype=torch.float64)
-    weights = torch.tensor(BALANCED.recitation, dtype=torch.float64, requires_grad=True)
+    weights = torch.tensor(start, dtype=torch.float64, requires_grad=True)
+    spread = terms.std(0)  # of the constant: none
     optimizer = torch.optim.LBFGS([weights], max_iter=200, line_search_fn="strong_wolfe")
 
     def loss() -> torch.Tensor:
         optimizer.zero_grad()
         chance = posterior * torch.sigmoid(terms @ weights)
         value = torch.nn.functional.binary_cross_entropy(chance.clamp(1e-6, 1 - 1e-6), right)
+        value = value + ridge * (weights * spread).square().sum()
         value.backward()  # type: ignore[no-untyped-call]
         return value
 
     optimizer.step(loss)  # type: ignore[no-untyped-call]
-    one, two, three, four = weights.tolist()
-    return one, two, three, four
+    return tuple(weights.tolist())
 
 
 def report(name: str, policy: Policy, seen: Sequence[Decision]) -> Reliability:
@@ -171,7 +175,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         halves[i // 3 % 2].extend(decisions(engine, wave, expected))
     fitting, testing = halves
     bins = report("as shipped", engine.policy, testing)
-    report("fitted", replace(engine.policy, recitation=fit(fitting)), testing)
+    runs = [d for d in fitting if d.evidence.whole is None]
+    weights = fit(runs, engine.policy.recitation)
+    report("fitted", replace(engine.policy, recitation=weights), testing)
     if args.picture:
         picture(bins).savefig(args.picture, dpi=120)
     return 0

@@ -29,7 +29,7 @@ from decoders.outlook import finish, survey
 from decoders.path import BLANK, DEAD, REACH, SCALE, Decoding, PathPriors, Run, Weights, relative
 from decoders.records import compact, settle
 from decoders.tokens import pass_tokens, sweep_all
-from decoders.whole import WholeVerses
+from decoders.whole import VerseScores, WholeVerses
 from quran_index.graph import Graph
 
 BEAM = 20.0
@@ -269,8 +269,8 @@ class BeamDecoder:
             active=int(scalars[ROWS]),
         )
 
-    def whole_verses(self, log_probs: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Scores [V] of each verse as all that ``log_probs`` [T, symbols] hold: `WholeVerses`."""
+    def whole_verses(self, log_probs: NDArray[np.float32]) -> VerseScores:
+        """Of each verse as all that ``log_probs`` [T, symbols] hold."""
         return self._whole.scores(log_probs)
 
     def finish(self, state: BeamState) -> Decoding:

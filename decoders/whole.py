@@ -2,10 +2,12 @@
 
 A search for any path has a hundred thousand pieces of verses to choose from, and in a bad recording
 some of them fit by chance. Most of what people say between two silences is one whole verse, and of
-those there are only 6,236.
+those there are only 6,236. Else it mostly is the beginning of one.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -14,6 +16,20 @@ from numpy.typing import NDArray
 from decoders.dense import CLOSED, DenseNet, DenseTokens, sweep
 from decoders.path import BLANK, SCALE, relative
 from quran_index.graph import Graph
+
+Nats = NDArray[np.float64]
+
+
+class VerseScores(NamedTuple):
+    """Nats [V] of each verse's best path through all of the audio, silence around it included,
+    against a free loop over all symbols; -inf where there is no room for it."""
+
+    whole: Nats
+    """Of paths that end where the verse does."""
+    begun: Nats
+    """Of paths that end anywhere in it."""
+    reached: int
+    """The word in which the best of those ends."""
 
 
 class WholeVerses:
@@ -34,22 +50,34 @@ class WholeVerses:
         closes = graph.can_end[: graph.linear].copy()
         closes &= np.isin(graph.word[: graph.linear], last)
         self._ends = np.flatnonzero(closes)
-        self._verse_of_end = verse[graph.word[self._ends]]
+        self._word = graph.word[: graph.linear]
+        self._verse = verse[self._word]
         self._verses = graph.verses
 
-    def scores(self, log_probs: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Nats [V] of each verse's best path through ``log_probs`` [T, symbols] against a free loop
-        over all symbols, silence around it included; -inf where there is no room for it.
+    def scores(self, log_probs: NDArray[np.float32]) -> VerseScores:
+        """How well each verse, and each beginning, explains ``log_probs`` [T, symbols].
 
         ValueError: the wrong shape, or NaN.
         """
         scores, _ = relative(log_probs, self._symbols, BLANK)
         tokens = DenseTokens.none(self._net)
         _search(self._net, tokens, scores)
-        ends = np.maximum(tokens.held[self._ends], tokens.blank[self._ends]) >> 32
-        best = np.full(self._verses, CLOSED >> 32)
-        np.maximum.at(best, self._verse_of_end, ends)
-        return np.where(best > CLOSED >> 32, best / SCALE, -np.inf)
+        states = len(self._verse)
+        best = np.maximum(tokens.held[:states], tokens.blank[:states]) >> 32
+        return VerseScores(
+            self._of_verses(self._verse[self._ends], best[self._ends]),
+            self._of_verses(self._verse, best),
+            int(self._word[best.argmax()]),
+        )
+
+    def _of_verses(
+        self, verse: NDArray[np.int32], scores: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """The best [V] of ``scores``, each of which is of a ``verse``, in nats."""
+        none = CLOSED >> 32
+        best = np.full(self._verses, none)
+        np.maximum.at(best, verse, scores)
+        return np.where(best > none, best / SCALE, -np.inf)
 
 
 @njit(cache=True, nogil=True)

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 import acoustic
 from decoders import BeamDecoder, Decoding, Partial, align
+from decoders.whole import VerseScores
 from lm import Priors
 from quran_index import QuranIndex
 from quran_index.graph import Graph
@@ -74,7 +75,7 @@ class Decoder(Protocol):
     def advance(self, state: Any, log_probs: LogProbs) -> None: ...
     def partial(self, state: Any) -> Partial: ...
     def finish(self, state: Any) -> Decoding: ...
-    def whole_verses(self, log_probs: LogProbs) -> npt.NDArray[np.float64]: ...
+    def whole_verses(self, log_probs: LogProbs) -> VerseScores: ...
 
 
 @contextmanager
@@ -180,7 +181,8 @@ class Engine:
         )
         compiling.daemon = True
         compiling.start()
-        self.encoder.whole(np.zeros(self.encoder.hop, np.float32))
+        # The longest that is ever heard at once: it takes the most memory, which is kept.
+        self.encoder.whole(np.zeros(round(LONGEST_WHOLE * SAMPLE_RATE), np.float32))
         symbols = self.graph.symbols
         log_probs = np.full((16, symbols), -np.log(symbols), np.float32)
         state = self.decoder.start()

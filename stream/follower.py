@@ -30,9 +30,11 @@ from .passages import ASIDE, Passage, PassageFinder, Stretch
 from .policy import Evidence, Policy
 from .slots import Slot, Slots, listed
 from .vad import SpeechState
-from .whole import Score, WholeFinder
+from .whole import Score, Whole, WholeFinder
 
 _CONFIRMING = 4  # times the phonemes that end a verse: so long it is waited for a doubtful one
+_VOICE_ENDS = 0.15  # seconds for which a voice may still be heard once it is silent
+_FIRST_GUESS, _LAST_GUESS = 2.4, 12.0  # seconds of speech of which the verse is guessed
 LONGEST_WHOLE = 20.0
 """Seconds of speech between two silences that may be asked which verse they are."""
 
@@ -59,7 +61,8 @@ class Follower:
 
     ``graph`` is the Quran in the ``symbols`` of the log-probs that are heard; ``whole_verses`` says
     how well they fit each verse as a whole; ``rehear`` has the log-probs [T, symbols] of the frames
-    from one to another (exclusive) that are over, heard again at once; ``clock`` maps the frames of
+    from one to another (exclusive) that are over, heard again at once, with so many seconds of
+    silence at their end; ``clock`` maps the frames of
     the hypotheses to audio seconds. Events are returned without their header; the pipeline stamps
     it.
     """
@@ -71,7 +74,7 @@ class Follower:
         symbols: Sequence[str],
         finder: PassageFinder,
         whole_verses: Score,
-        rehear: Callable[[int, int], Float],
+        rehear: Callable[[int, int, float], Float],
         clock: FrameClock,
         policy: Policy,
     ) -> None:
@@ -101,6 +104,7 @@ class Follower:
         self._waiting = False  # whether that may be the beginning of a longer verse
         self._asked = (0, 0)  # since when, and of how many symbols, it was asked which verse it is
         self._ask_again = math.inf  # after how many seconds of silence to ask the same
+        self._guessed = (-1, 0)  # since when, and of how many frames, to ask which verse it begins
         self._recited: Recited | None = None  # the last final verse
         self._posterior: dict[tuple[int, int], float] = {}  # best seen, by passage key
         self._posteriors: dict[int, float] = {}  # of the candidate verses, likeliest first
@@ -136,6 +140,8 @@ class Follower:
             pending = pending[1:]
         if pending and not partial.entering:
             events += self._show(pending, partial.frames)
+        if speech.active and not self._slots.open:
+            events += self._guess(partial.frames)
         final = any(isinstance(event, Final) for event in events)
         return events + self._judge(pending, partial.frames, audio_time, speech, final)
 
@@ -224,6 +230,11 @@ class Follower:
         ahead = 0 if before is None or talked else passage.verse - before.verse
         follows = 0 < ahead <= 1 + SKIPPED
         return Evidence(posterior, fit, phonemes, talked, torn, follows)
+
+    @property
+    def _last_recited(self) -> int:
+        """The last final verse; -1 before there is one."""
+        return -1 if self._recited is None else self._recited.verse
 
     def _pending(self, runs: tuple[Run, ...]) -> list[Passage]:
         """Passages of the path that are not decided yet."""
@@ -328,7 +339,8 @@ class Follower:
         self, start: int, until: int, log_probs: Float, still: float
     ) -> tuple[list[Passage], _Judged] | None:
         """As `_ask`, of the frames heard again, and if those say nothing, of how they came."""
-        for heard in (self._rehear(start, until), log_probs):
+        silent = max(0.0, still - _VOICE_ENDS) if still < math.inf else 0.0
+        for heard in (self._rehear(start, until, silent), log_probs):
             found = self._ask(heard, start, still)
             if found or self._waiting or self._ask_again < math.inf:
                 return found
@@ -339,7 +351,7 @@ class Follower:
     ) -> tuple[list[Passage], _Judged] | None:
         """Which verse ``log_probs`` [T, symbols] from frame ``start`` on are, as `_whole`."""
         index, policy = self._index, self._policy
-        whole = self._wholes.find(log_probs, -1 if self._recited is None else self._recited.verse)
+        whole = self._wholes.find(log_probs, self._last_recited)
         verse = whole.verse
         if verse == index.istiadha:
             return None
@@ -349,20 +361,28 @@ class Follower:
         if still < math.inf and self._wholes.opens_another(verse):
             self._waiting = True  # who read so far may go on, after any pause
             return None
-        words = self._wholes.words(log_probs, verse, start)
-        if not words:
-            return None
         believed = self._believed(whole.ranked)
-        posterior = sum(believed.get(v, 0.0) for v in index.identical(verse))
-        first, last = int(index.first_word[verse]), self._last_of(verse)
-        stretch = Stretch(start, first, last, start, start + len(log_probs))
-        passage = Passage(verse, (stretch,))
-        evidence = self._evidence(passage, posterior, words, since=start)
-        probability = policy.probability(replace(evidence, lead=whole.lead))
-        if probability < policy.accept:
+        passage, judged = self._compared(whole, believed, log_probs, start)
+        if judged.probability < policy.accept:
             return None
         self._posteriors = believed
-        return [passage], _Judged(words, probability)
+        return [passage], judged
+
+    def _compared(
+        self, whole: Whole, believed: dict[int, float], log_probs: Float, start: int
+    ) -> tuple[Passage, _Judged]:
+        """What speaks for ``log_probs`` from frame ``start`` on being the verse that fits best."""
+        index, verse = self._index, whole.verse
+        first = int(index.first_word[verse])
+        stretch = Stretch(start, first, whole.last, start, start + len(log_probs))
+        passage = Passage(verse, (stretch,))
+        words = self._wholes.words(log_probs, whole, start)
+        if not words:
+            return passage, _Judged(words, 0.0)
+        posterior = sum(believed.get(v, 0.0) for v in index.identical(verse))
+        evidence = self._evidence(passage, posterior, words, since=start)
+        compared = self._wholes.evidence(log_probs, whole)
+        return passage, _Judged(words, self._policy.probability(replace(evidence, whole=compared)))
 
     def _may_be_confirmed(self, pending: list[Passage]) -> bool:
         """Whether what is being read on from the first passage may yet speak for it."""
@@ -486,6 +506,30 @@ class Follower:
         if current > max(slot.told, passage.first_word - 1) + 1:
             events += self._slots.words(slot, [w for w in aligned if w.word < current])
         return events
+
+    def _guess(self, until: int) -> list[Event]:
+        """Shows the verse that all that was said and not told begins, if one stands out.
+
+        Of bad recordings the search may find but pieces of other verses. It is asked whenever twice
+        as much was heard, so that it costs no more than what is heard again once.
+        """
+        start, policy = self._untold, self._policy
+        if self._guessed[0] != start:
+            self._guessed = start, round(_FIRST_GUESS / self._clock.shift)
+        if not self._guessed[1] <= until - start <= _LAST_GUESS / self._clock.shift:
+            return []
+        self._guessed = start, 2 * (until - start)
+        log_probs = self._rehear(start, until, 0.0)
+        if len(greedy(log_probs)) < policy.show_phonemes:
+            return []
+        whole = self._wholes.find(log_probs, self._last_recited, begun=True)
+        believed = self._believed(whole.ranked)
+        passage, judged = self._compared(whole, believed, log_probs, start)
+        if judged.probability < policy.show or whole.verse == self._index.istiadha:
+            return []
+        slot = self._slots.take([], whole.verse)
+        slot.shown = self._slots.provisional(slot, passage, judged.probability, believed)
+        return [slot.shown]
 
     # --- when it was said -------------------------------------------------------------------------
 

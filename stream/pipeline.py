@@ -18,7 +18,7 @@ import numpy as np
 
 from decoders import Decoding
 
-from .audio import SAMPLE_RATE, AudioBlock, Intake, Notice, Samples
+from .audio import SAMPLE_RATE, AudioBlock, Intake, Notice, Samples, hiss
 from .clock import FrameClock
 from .engine import Engine, LogProbs
 from .events import Ended, Event, Final, SpeechEnded, SpeechStarted, Statistics, Warned
@@ -27,9 +27,6 @@ from .vad import PRE_ROLL, SpeechGate
 # Silence that ends whatever verse is being recited, even in the middle (people think and breathe).
 FINAL_SILENCE = 8.0
 _VOICED = math.log(0.5)  # a frame whose blank is less likely than this holds a phoneme
-# Follows the last sounds, so that the encoder, which is late, tells of them too. Digital silence is
-# no recording's, and costs words.
-_HISS = 1e-4
 TICK = 2560  # samples: how often silence may end a verse within a hop
 _HOP_TIMES = 4096  # for the statistics: the last half hour, so that memory stays bounded
 
@@ -45,8 +42,8 @@ class Pipeline:
         self._hop = engine.hop
         self._intake = Intake()
         self._notices: deque[Notice] = deque()
-        after = round(engine.encoder.emission_delay * SAMPLE_RATE)
-        self._hiss = np.random.default_rng(0).normal(0, _HISS, after).astype(np.float32)
+        # Follows the last sounds, so that the encoder, which is late, tells of them too.
+        self._hiss = hiss(round(engine.encoder.emission_delay * SAMPLE_RATE))
         self._pending: Samples = np.zeros(0, np.float32)
         self._position = 0  # samples at 16 kHz handled so far
         self._ticks: list[Samples] = []  # of the present hop, listened to and not yet encoded

@@ -10,7 +10,21 @@ import math
 from dataclasses import dataclass, replace
 
 _CERTAIN = 30.0  # log odds beyond which nothing changes
-_MOST_LEAD = 20.0  # nats of `Evidence.lead` past which more say nothing more
+_MOST_LEAD = 20.0  # nats of `WholeEvidence.lead`, either way, past which more say nothing more
+
+
+@dataclass(frozen=True, slots=True)
+class WholeEvidence:
+    """What speaks for a verse with which all that was said between two silences is compared.
+
+    ``heard``: how much of what was heard are sounds of the verse, from 0 to 1; ``lead``: nats
+    before any other verse, finished or not; ``sounds``: how many were heard per phoneme of the
+    verse.
+    """
+
+    heard: float
+    lead: float
+    sounds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +35,7 @@ class Evidence:
     best alignment against a free loop over all symbols (0 is perfect); ``phonemes``: how many were
     said; ``foreign``: whether it comes after speech that was not Quran, and no verse between;
     ``torn``: at how many of its ends something of its verse is missing; ``follows``: whether it
-    comes after a verse a little before it; ``lead``: nats by which all that was said between two
-    silences is this verse as a whole rather than another one (None: that was not asked).
+    comes after a verse a little before it; ``whole``: None where the search found it.
     """
 
     posterior: float
@@ -31,12 +44,19 @@ class Evidence:
     foreign: bool = False
     torn: int = 0
     follows: bool = False
-    lead: float | None = None
+    whole: WholeEvidence | None = None
 
     @property
-    def terms(self) -> tuple[float, float, float, float]:
-        """What `Policy.recitation` weighs: 1, the fit, the log of the phonemes, and ``torn``."""
-        return 1.0, self.fit, math.log(max(self.phonemes, 1)), float(self.torn)
+    def terms(self) -> tuple[float, ...]:
+        """What is weighed: 1, the fit and the log of the phonemes; then ``torn`` by
+        `Policy.recitation`, ``heard``, ``lead`` and the log of ``sounds`` by
+        `Policy.recitation_whole`."""
+        terms = 1.0, self.fit, math.log(max(self.phonemes, 1))
+        if self.whole is None:
+            return *terms, float(self.torn)
+        whole = self.whole
+        lead = max(-_MOST_LEAD, min(whole.lead, _MOST_LEAD))
+        return *terms, whole.heard, lead, math.log(whole.sounds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +91,14 @@ class Policy:
     """Seconds of speech that fit nothing until it is said not to be Quran."""
     temperature: float = 1.5
     """Nats of score difference per nat of posterior odds."""
-    recitation: tuple[float, float, float, float] = (1.5, 2.5, 0.6, -1.5)
+    recitation: tuple[float, ...] = (1.5, 2.5, 0.6, -1.5)
     """Log odds that something of the Quran was said at all: the weights of `Evidence.terms`. Other
     speech fits pieces of verses, here and there; who recites mostly says whole ones."""
-    recitation_whole: tuple[float, float] = (-2.3, 0.19)
-    """What being one whole verse adds to them, and each nat of `Evidence.lead` on top."""
+    recitation_whole: tuple[float, ...] = (-5.1, 1.3, 0.75, 7.9, 0.19, -3.4)
+    """The same where all that was said may be one verse as a whole. Bad recordings lack many of a
+    verse's sounds, but what is heard are sounds of the verse; of other speech more is heard, and
+    little is any verse's; and where a verse was begun, no other one stands out. Fitted by
+    `bench.wholes`."""
     recitation_after_foreign: float = -1.5
     """What speech that was not Quran adds to them: who talked may go on talking."""
     recitation_after_verse: float = 1.5
@@ -83,13 +106,15 @@ class Policy:
 
     def probability(self, evidence: Evidence) -> float:
         """That a passage is what was recited: that it is Quran, and if so, this verse of it."""
-        odds = sum(w * t for w, t in zip(self.recitation, evidence.terms, strict=True))
-        odds += self.recitation_after_foreign * evidence.foreign
-        odds += self.recitation_after_verse * evidence.follows
-        if evidence.lead is not None:
-            base, weight = self.recitation_whole
-            odds += base + weight * min(evidence.lead, _MOST_LEAD)
+        odds = self.odds(evidence)
         return evidence.posterior / (1 + math.exp(min(max(-odds, -_CERTAIN), _CERTAIN)))
+
+    def odds(self, evidence: Evidence) -> float:
+        """Log odds that something of the Quran was said at all."""
+        weights = self.recitation_whole if evidence.whole else self.recitation
+        odds = sum(w * t for w, t in zip(weights, evidence.terms, strict=True))
+        odds += self.recitation_after_foreign * evidence.foreign
+        return odds + self.recitation_after_verse * evidence.follows
 
 
 BALANCED = Policy()

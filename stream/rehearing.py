@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .audio import SAMPLE_RATE, Samples
+from .audio import SAMPLE_RATE, Samples, hiss
 from .history import Float, History
 
 
@@ -41,15 +41,18 @@ class Rehearing:
         """Frame numbers begin again at 0."""
         self._audio.clear()
 
-    def hear(self, start: int, end: int) -> Float:
+    def hear(self, start: int, end: int, silent: float = 0.0) -> Float:
         """Log-probs [frames, symbols] of the frames ``start`` to ``end`` (exclusive), as far as
         they are kept, heard at once.
 
-        The sounds that the first of them tell of came before them, and are heard with them.
+        The sounds that the first of them tell of came before them, and are heard with them. Of the
+        last ``silent`` seconds nothing is heard: a room's noise would be part of the statistics.
         """
         before = self._audio.between(max(0, start - self._before), start)
         frames = self._audio.between(start, end)
         if not len(frames):
             return frames
-        heard = self._whole(np.concatenate([*before, *frames]))
-        return heard[len(before) :]
+        samples = np.concatenate([*before, *frames])
+        noise = samples[len(samples) - min(round(silent * SAMPLE_RATE), len(samples)) :]
+        noise[:] = hiss(len(noise))
+        return self._whole(samples)[len(before) :]

@@ -35,21 +35,28 @@ def best_path(scores: NDArray[np.int32], labels: list[int], parted: list[bool]) 
     return best / SCALE if best > dead / 2 else -np.inf
 
 
-def whole(text: Text, priors: TestPriors, scores: NDArray[np.int32], verse: int) -> float:
-    """The best of all ways to say a verse: paused or not after each word but the last."""
+def best_way(
+    text: Text, priors: TestPriors, scores: NDArray[np.int32], verse: int
+) -> tuple[float, float]:
+    """The best of all ways to say a verse, to its end and as far as it goes: paused or not after
+    each word, at the verse's end in any case."""
     words = range(*text.first_word[verse : verse + 2].tolist())
     pause, run_on = scaled(priors.pause), scaled(priors.run_on)
-    best = -np.inf
-    for pauses in product((False, True), repeat=len(words) - 1):
-        stops, labels, parted, price = (*pauses, True), [], [], 0
+    whole = begun = -np.inf
+    for stops in product((False, True), repeat=len(words)):
+        labels, parted, price = [], [], 0
         for i, word in enumerate(words):
             spelled = text.forms[word].spell(initial=i == 0 or stops[i - 1], pausal=stops[i])
+            if i:
+                price += int((pause if stops[i - 1] else run_on)[words[i - 1]])
             parted += [i > 0 and stops[i - 1], *[False] * (len(spelled) - 1)]
             labels += text.ids(spelled)
-            if i + 1 < len(words):
-                price += int((pause if stops[i] else run_on)[word])
-        best = max(best, best_path(scores, labels, parted) + price / SCALE)
-    return best
+            for said in range(len(labels) - len(spelled) + 1, len(labels) + 1):
+                path = best_path(scores, labels[:said], parted[:said]) + price / SCALE
+                begun = max(begun, path)
+        if stops[-1]:
+            whole = max(whole, path)
+    return whole, begun
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 16), st.sampled_from(["a", "ab", "abcd"]))
@@ -61,9 +68,10 @@ def test_a_verse_scores_as_its_best_way_of_being_said(seed, frames, alphabet):
     priors = random_priors(rng, graph.words, coarse=False)
     log_probs = random_log_probs(rng, frames, len(text.symbols), coarse=False)
     scores, _ = relative(log_probs, len(text.symbols), BLANK)
-    expected = [whole(text, priors, scores, verse) for verse in range(graph.verses)]
+    expected = [best_way(text, priors, scores, verse) for verse in range(graph.verses)]
     found = BeamDecoder(graph, priors).whole_verses(log_probs)
-    assert found.tolist() == pytest.approx(expected)
+    assert found.whole.tolist() == pytest.approx([whole for whole, _ in expected])
+    assert found.begun.tolist() == pytest.approx([begun for _, begun in expected])
 
 
 def test_the_verse_that_is_all_there_is_stands_out():
@@ -75,7 +83,8 @@ def test_the_verse_that_is_all_there_is_stands_out():
         first, last = index.first_word[verse], index.first_word[verse + 1] - 1
         log_probs = spoken(rng, [index.spell(first, last).tolist()], len(index.symbols))
         scores = decoder.whole_verses(log_probs)
-        assert scores.argmax() == verse
-        assert scores[verse] - np.delete(scores, verse).max() > 5
+        assert scores.whole.argmax() == verse
+        assert scores.whole[verse] - np.delete(scores.begun, verse).max() > 5
     half = decoder.whole_verses(log_probs[: len(log_probs) // 2])
-    assert half[verse] < half.max()
+    assert half.whole[verse] < half.whole.max()
+    assert half.begun.argmax() == verse

@@ -78,7 +78,7 @@ class Listener:
             symbols,
             self.finder,
             self.decoder.whole_verses,
-            lambda start, end: (log_probs if again is None else again)[start:end],
+            lambda start, end, _: (log_probs if again is None else again)[start:end],
             clock,
             Policy(),
         )
@@ -298,6 +298,23 @@ def test_a_badly_heard_verse_is_told_as_a_whole(listener: Listener, place: tuple
         assert [type(e) for e in events if e.type in ("provisional", "final")][-1:] != [Provisional]
     assert set(told) == {place}
     assert len(told) >= 3
+
+
+@pytest.mark.parametrize("place", [(2, 3), (103, 3)])
+def test_a_badly_heard_verse_is_shown_while_it_is_recited(
+    listener: Listener, place: tuple[int, int]
+) -> None:
+    """Though the search finds but pieces: it is the beginning of no other verse."""
+    early = 0
+    for seed in range(6):
+        log_probs = badly_heard(listener.index, place, seed)
+        events = listener.follow(log_probs, len(log_probs), ends=False)
+        early += any(
+            (e.surah, e.ayah) == place and e.current_word < e.words_total
+            for e in events
+            if isinstance(e, Provisional)
+        )
+    assert early >= 4
 
 
 def test_what_is_not_understood_is_heard_again(listener: Listener) -> None:

@@ -68,3 +68,13 @@ def test_a_last_frame_may_be_short() -> None:
     kept = rehearing()
     kept.add(numbers(0, 2)[: FRAME + 10])
     assert len(kept.hear(0, 2)) == 2
+
+
+def test_of_silence_at_the_end_no_noise_is_heard() -> None:
+    kept = rehearing(seconds=60.0)
+    kept.add(numbers(1, 8))
+    again = kept.hear(0, 8, silent=3 * FRAME / 16_000)
+    assert again[:5, 0].tolist() == [1, 2, 3, 4, 5]
+    assert np.abs(again[5:]).max() < 0.01
+    assert np.abs(kept.hear(6, 8, silent=1.0)).max() < 0.01
+    assert kept.hear(0, 8)[:, 0].tolist() == list(range(1, 9))
