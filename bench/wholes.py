@@ -46,7 +46,7 @@ _SOURCE = "retasy"  # of clips that ordinary people recorded
 _ALLOWED = 1.0  # verses in half an hour of other speech
 _RIDGE = 1e-3  # without it the few clips make steep weights: long stretches of prose are believed
 _PIECES = 300
-_BEFORE, _AFTER = 0.3, 0.75  # seconds of faint noise
+_BEFORE, _AFTER = 1.0, 0.75  # seconds of faint noise
 
 
 def asker(engine: Engine) -> Ask:
@@ -68,7 +68,7 @@ def asker(engine: Engine) -> Ask:
         if len(greedy(log_probs)) < policy.show_phonemes or not words:
             return
         verses, scores = map(np.array, zip(*found.ranked, strict=True))
-        shares = np.exp((scores - scores[0]) / policy.temperature)
+        shares = np.exp((scores - scores[0]) / policy.temperature_whole)
         alike = index.identical(found.verse)
         phonemes = sum(engine.passages.phonemes(w.word, w.word) for w in words)
         evidence = Evidence(

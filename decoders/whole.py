@@ -13,11 +13,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from decoders.dense import CLOSED, DenseNet, DenseTokens, sweep
+from decoders.dense import CLOSED, NONE, DenseNet, DenseTokens, sweep
 from decoders.path import BLANK, SCALE, relative
 from quran_index.graph import Graph
 
 Nats = NDArray[np.float64]
+
+_NEVER = np.int64(CLOSED >> 32)
 
 
 class VerseScores(NamedTuple):
@@ -47,12 +49,13 @@ class WholeVerses:
             held_cost=np.where(leads_out, CLOSED, net.held_cost),
         )
         last = graph.first_word[1:] - 1
-        closes = graph.can_end[: graph.linear].copy()
-        closes &= np.isin(graph.word[: graph.linear], last)
-        self._ends = np.flatnonzero(closes)
         self._word = graph.word[: graph.linear]
         self._verse = verse[self._word]
+        self._closes = graph.can_end[: graph.linear] & np.isin(self._word, last)
         self._verses = graph.verses
+        # Room for each search that was ever run at once. Were it made anew each time, every thread
+        # that ran one would keep it.
+        self._spare: list[DenseTokens] = []
 
     def scores(self, log_probs: NDArray[np.float32]) -> VerseScores:
         """How well each verse, and each beginning, explains ``log_probs`` [T, symbols].
@@ -60,24 +63,19 @@ class WholeVerses:
         ValueError: the wrong shape, or NaN.
         """
         scores, _ = relative(log_probs, self._symbols, BLANK)
-        tokens = DenseTokens.none(self._net)
+        tokens = self._spare.pop() if self._spare else DenseTokens.none(self._net)
+        tokens.held.fill(NONE)
+        tokens.blank.fill(NONE)
         _search(self._net, tokens, scores)
-        states = len(self._verse)
-        best = np.maximum(tokens.held[:states], tokens.blank[:states]) >> 32
-        return VerseScores(
-            self._of_verses(self._verse[self._ends], best[self._ends]),
-            self._of_verses(self._verse, best),
-            int(self._word[best.argmax()]),
+        whole, begun, best = _best(
+            tokens.held, tokens.blank, self._verse, self._closes, self._verses
         )
+        self._spare.append(tokens)
+        return VerseScores(_nats(whole), _nats(begun), int(self._word[best]))
 
-    def _of_verses(
-        self, verse: NDArray[np.int32], scores: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
-        """The best [V] of ``scores``, each of which is of a ``verse``, in nats."""
-        none = CLOSED >> 32
-        best = np.full(self._verses, none)
-        np.maximum.at(best, verse, scores)
-        return np.where(best > none, best / SCALE, -np.inf)
+
+def _nats(scores: NDArray[np.int64]) -> Nats:
+    return np.where(scores > _NEVER, scores / SCALE, -np.inf)
 
 
 @njit(cache=True, nogil=True)
@@ -87,3 +85,20 @@ def _search(net, tokens, scores):  # type: ignore[no-untyped-def]
     for t in range(len(scores)):
         sweep(net, tokens, scores[t], t, silence, 0, np.int64(0), -1)
         silence += scores[t, 0]
+
+
+@njit(cache=True, nogil=True)
+def _best(held, blank, verse, closes, verses):  # type: ignore[no-untyped-def]
+    """The best score of each verse: in states that close it, and in all; the best state of all."""
+    whole = np.full(verses, _NEVER)
+    begun = np.full(verses, _NEVER)
+    best, at = _NEVER, 0
+    for state in range(len(verse)):
+        score = max(held[state], blank[state]) >> 32
+        if score > begun[verse[state]]:
+            begun[verse[state]] = score
+            if score > best:
+                best, at = score, state
+        if closes[state] and score > whole[verse[state]]:
+            whole[verse[state]] = score
+    return whole, begun, at

@@ -62,9 +62,8 @@ class Follower:
     ``graph`` is the Quran in the ``symbols`` of the log-probs that are heard; ``whole_verses`` says
     how well they fit each verse as a whole; ``rehear`` has the log-probs [T, symbols] of the frames
     from one to another (exclusive) that are over, heard again at once, with so many seconds of
-    silence at their end; ``clock`` maps the frames of
-    the hypotheses to audio seconds. Events are returned without their header; the pipeline stamps
-    it.
+    silence at their end; ``clock`` maps the frames of the hypotheses to audio seconds. Events are
+    returned without their header; the pipeline stamps it.
     """
 
     def __init__(
@@ -117,7 +116,7 @@ class Follower:
         """Events decided by the audio up to ``audio_time``."""
         policy, still = self._policy, self._still(partial, speech)
         self._posteriors = self._believed(
-            partial.ended if still >= policy.pause else partial.candidates
+            partial.ended if still >= policy.pause else partial.candidates, policy.temperature
         )
         pending = self._pending(partial.best)
         events = self._candidates() if speech.active else []
@@ -172,7 +171,7 @@ class Follower:
 
     def finish(self, partial: Partial, decoding: Decoding) -> list[Event]:
         """Closes what is open: the audio ended, was flushed, or fell silent for long."""
-        self._posteriors = self._believed(partial.ended)
+        self._posteriors = self._believed(partial.ended, self._policy.temperature)
         pending = self._pending(decoding.runs)
         frames = self._clock.frames
         events: list[Event] = []
@@ -189,12 +188,14 @@ class Follower:
 
     # --- what is believed -------------------------------------------------------------------------
 
-    def _believed(self, candidates: tuple[tuple[int, float], ...]) -> dict[int, float]:
+    def _believed(
+        self, candidates: tuple[tuple[int, float], ...], temperature: float
+    ) -> dict[int, float]:
         """Posterior of each candidate verse, likeliest first."""
         if not candidates:
             return {}
         verses, scores = zip(*candidates, strict=True)
-        weights = np.exp((np.array(scores) - max(scores)) / self._policy.temperature)
+        weights = np.exp((np.array(scores) - max(scores)) / temperature)
         weights /= weights.sum()
         return dict(zip(verses, weights.tolist(), strict=True))
 
@@ -361,7 +362,7 @@ class Follower:
         if still < math.inf and self._wholes.opens_another(verse):
             self._waiting = True  # who read so far may go on, after any pause
             return None
-        believed = self._believed(whole.ranked)
+        believed = self._believed(whole.ranked, self._policy.temperature_whole)
         passage, judged = self._compared(whole, believed, log_probs, start)
         if judged.probability < policy.accept:
             return None
@@ -523,7 +524,7 @@ class Follower:
         if len(greedy(log_probs)) < policy.show_phonemes:
             return []
         whole = self._wholes.find(log_probs, self._last_recited, begun=True)
-        believed = self._believed(whole.ranked)
+        believed = self._believed(whole.ranked, self._policy.temperature_whole)
         passage, judged = self._compared(whole, believed, log_probs, start)
         if judged.probability < policy.show or whole.verse == self._index.istiadha:
             return []

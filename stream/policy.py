@@ -91,6 +91,8 @@ class Policy:
     """Seconds of speech that fit nothing until it is said not to be Quran."""
     temperature: float = 1.5
     """Nats of score difference per nat of posterior odds."""
+    temperature_whole: float = 1.0
+    """The same between verses as a whole, of which there are so many fewer than pieces."""
     recitation: tuple[float, ...] = (1.5, 2.5, 0.6, -1.5)
     """Log odds that something of the Quran was said at all: the weights of `Evidence.terms`. Other
     speech fits pieces of verses, here and there; who recites mostly says whole ones."""

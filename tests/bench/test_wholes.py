@@ -44,7 +44,7 @@ def test_as_much_other_speech_is_accepted_as_is_allowed() -> None:
         assert sum(accepted) in (count, count + 1)
         assert policy.recitation_whole[1:] == fitted.recitation_whole[1:]
     told = [policy.probability(d.evidence) >= policy.accept for d in recited]
-    assert sum(told) > 30
+    assert np.mean(told) > 10 * count / len(other)
 
 
 def test_of_a_recording_it_is_asked_which_verse_it_is() -> None:
