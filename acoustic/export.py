@@ -39,6 +39,7 @@ from acoustic.model import (
     Convolution,
     MaskedBatchNorm,
     ModelConfig,
+    Turns,
 )
 from acoustic.model_file import CHECKSUM, PROPERTY, Metadata, sha256
 from quran_index import QuranIndex
@@ -124,13 +125,20 @@ class _Block(nn.Module):
         self.convolution = _Convolution(block.convolution)
 
     def forward(
-        self, x: Tensor, own: Tensor, visible: Tensor, keys: Tensor, values: Tensor, past: Tensor
+        self,
+        x: Tensor,
+        own: Tensor,
+        visible: Tensor,
+        turns: Turns,
+        keys: Tensor,
+        values: Tensor,
+        past: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         chunk = x.shape[1]
         x = x + 0.5 * self.before(x)
         q, k, v = self.attention.project(x)
         keys, values = torch.cat([keys, k], dim=1), torch.cat([values, v], dim=1)
-        x = x + self.attention(q, keys, values, visible[None, None, None])
+        x = x + self.attention(q, keys, values, visible[None, None, None], turns)
         y, past = self.convolution(x, past, own)
         x = x + y
         x = self.norm(x + 0.5 * self.after(x))
@@ -152,6 +160,7 @@ class StreamingConformer(nn.Module):
         self.front = nn.ModuleList(_Front(cast(CausalConv, layer)) for layer in model.front)
         self.blocks = nn.ModuleList(_Block(cast(Block, block)) for block in model.blocks)
         self.head = model.head
+        self.head_width = model.config.head
 
     def forward(
         self,
@@ -166,9 +175,10 @@ class StreamingConformer(nn.Module):
     ) -> tuple[Tensor, ...]:
         x, next0 = self.front[0](features, front0, own)
         x, next1 = self.front[1](x, front1, own)
+        turns = Turns.of(visible.shape[0], self.head_width, x.device)
         next_keys, next_values, next_convolved = [], [], []
         for i, block in enumerate(self.blocks):
-            x, k, v, c = block(x, own, visible, keys[i], values[i], convolved[i])
+            x, k, v, c = block(x, own, visible, turns, keys[i], values[i], convolved[i])
             next_keys.append(k)
             next_values.append(v)
             next_convolved.append(c)

@@ -2,8 +2,8 @@
 
 Rekesh et al. 2023 (FastConformer) and Noroozi et al. 2024 (cache-aware streaming), with what small
 training budgets taught us: a 1-D convolutional front end, batch normalisation in it and in the
-convolution modules (folded into the weights at export), rotary positions (Su et al. 2021), and an
-auxiliary CTC loss half-way (Lee & Watanabe 2021).
+convolution modules, rotary positions (Su et al. 2021), and an auxiliary CTC loss half-way (Lee &
+Watanabe 2021).
 
 Where all of an utterance is known, it can be normalised by its own statistics instead of those of
 the training data: another voice or room is then less of another one (Schneider et al. 2020, who
@@ -17,6 +17,7 @@ revised.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -47,6 +48,11 @@ class ModelConfig:
     kernel: int = 9
     chunk: int = 8
     left: int = 64
+
+    @property
+    def head(self) -> int:
+        """Width of one head of the attention."""
+        return self.width // self.heads
 
 
 class MaskedBatchNorm(nn.Module):
@@ -110,14 +116,32 @@ class CausalConv(nn.Module):
         return F.silu(self.norm(self.linear(windows), mask, own))
 
 
-def rotate(x: Tensor, positions: Tensor) -> Tensor:
-    """Rotary position embedding of [..., T, D] at integer ``positions`` [T]."""
-    half = x.shape[-1] // 2
-    rates = 10_000.0 ** (-torch.arange(half, device=x.device, dtype=torch.float32) / half)
-    angles = positions.to(torch.float32)[:, None] * rates
-    cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
-    a, b = x[..., :half], x[..., half:]
-    return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1)
+class Turns(NamedTuple):
+    """Cosines and sines [T, D / 2] of the rotary embedding of T positions, one after another."""
+
+    cos: Tensor
+    sin: Tensor
+
+    @classmethod
+    def of(cls, positions: int, dimensions: int, device: torch.device) -> Turns:
+        """Those of so many positions of heads with D ``dimensions``."""
+        half = dimensions // 2
+        at = torch.arange(positions, device=device).to(torch.float32)
+        rates = 10_000.0 ** (-torch.arange(half, device=device, dtype=torch.float32) / half)
+        angles = at[:, None] * rates
+        return cls(angles.cos(), angles.sin())
+
+    def last(self, positions: int) -> Turns:
+        """The last ``positions``."""
+        first = self.cos.shape[0] - positions
+        return Turns(self.cos[first:], self.sin[first:])
+
+    def turn(self, x: Tensor) -> Tensor:
+        """[..., T, D] with its positions embedded."""
+        half = x.shape[-1] // 2
+        a, b = x[..., :half], x[..., half:]
+        cos, sin = self.cos.to(x.dtype), self.sin.to(x.dtype)
+        return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1)
 
 
 class Attention(nn.Module):
@@ -139,22 +163,22 @@ class Attention(nn.Module):
         """[B, T, width] to [B, heads, T, D]."""
         return x.reshape(*x.shape[:-1], self.heads, -1).transpose(1, 2)
 
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, allowed: Tensor) -> Tensor:
-        """[B, heads, Tq, D] to [B, heads, Tk, D]; the queries are the last of the keys' positions.
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, allowed: Tensor, turns: Turns) -> Tensor:
+        """[B, heads, Tq, D] to [B, heads, Tk, D]; the queries are the last of the keys' positions,
+        whose ``turns`` are given.
 
         ``allowed`` broadcasts to [B, heads, Tq, Tk].
         """
-        positions = torch.arange(k.shape[2], device=k.device)
-        q = rotate(q, positions[k.shape[2] - q.shape[2] :])
+        q = turns.last(q.shape[2]).turn(q)
         # Written out: on CPU the gradient of the fused operator takes several times as long.
-        scores = (q @ rotate(k, positions).transpose(-1, -2)) * q.shape[-1] ** -0.5
+        scores = (q @ turns.turn(k).transpose(-1, -2)) * q.shape[-1] ** -0.5
         weights = scores.masked_fill(~allowed, -1e4).softmax(-1)
         out: Tensor = weights.to(v.dtype) @ v
         return out
 
-    def forward(self, q: Tensor, k: Tensor, v: Tensor, allowed: Tensor) -> Tensor:
+    def forward(self, q: Tensor, k: Tensor, v: Tensor, allowed: Tensor, turns: Turns) -> Tensor:
         """Projections [B, T, width] in, attended values [B, Tq, width] out."""
-        y = self.attend(self.split(q), self.split(k), self.split(v), allowed)
+        y = self.attend(self.split(q), self.split(k), self.split(v), allowed, turns)
         out: Tensor = self.out(y.transpose(1, 2).flatten(2))
         return out
 
@@ -211,9 +235,9 @@ class Block(nn.Module):
         self.norm = nn.LayerNorm(config.width)
         self.kernel = config.kernel
 
-    def forward(self, x: Tensor, mask: Tensor, allowed: Tensor, own: bool) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor, allowed: Tensor, turns: Turns, own: bool) -> Tensor:
         x = x + 0.5 * self.before(x)
-        x = x + self.attention(*self.attention.project(x), allowed)
+        x = x + self.attention(*self.attention.project(x), allowed, turns)
         padded = F.pad(self.convolution.gated(x), (0, 0, self.kernel - 1, 0))
         x = x + self.convolution.convolve(padded, mask, own)
         x = x + 0.5 * self.after(x)
@@ -263,9 +287,10 @@ class ConformerCTC(nn.Module):
         chunk = x.shape[1] if whole else chunk or self.config.chunk
         allowed = chunk_mask(x.shape[1], chunk, self.config.left, x.device)[None]
         allowed = (allowed & (mask[:, None, :] | ~mask[:, :, None]))[:, None]
+        turns = Turns.of(x.shape[1], self.config.head, x.device)
         middle = x
         for i, layer in enumerate(self.blocks):
-            x = layer(x, mask, allowed, whole)
+            x = layer(x, mask, allowed, turns, whole)
             if i + 1 == len(self.blocks) // 2:
                 middle = x
         return self.head(x), self.middle_head(middle), lengths
