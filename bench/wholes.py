@@ -66,9 +66,11 @@ def asker(engine: Engine) -> Ask:
         if len(samples) > LONGEST_WHOLE * SAMPLE_RATE:
             return
         log_probs = engine.encoder.whole(samples)
+        if len(greedy(log_probs)) < policy.show_phonemes:
+            return
         found = finder.find(log_probs, -1)
         words = finder.words(log_probs, found, 0)
-        if len(greedy(log_probs)) < policy.show_phonemes or not words:
+        if not words:
             return
         verses, scores = map(np.array, zip(*found.ranked, strict=True))
         shares = np.exp((scores - scores[0]) / policy.temperature_whole)

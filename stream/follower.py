@@ -352,6 +352,8 @@ class Follower:
     ) -> tuple[list[Passage], _Judged] | None:
         """Which verse ``log_probs`` [T, symbols] from frame ``start`` on are, as `_whole`."""
         index, policy = self._index, self._policy
+        if len(greedy(log_probs)) < policy.show_phonemes:
+            return None
         whole = self._wholes.find(log_probs, self._last_recited)
         verse = whole.verse
         if verse == index.istiadha:
@@ -362,7 +364,7 @@ class Follower:
         if still < math.inf and self._wholes.opens_another(verse):
             self._waiting = True  # who read so far may go on, after any pause
             return None
-        believed = self._believed(whole.ranked, self._policy.temperature_whole)
+        believed = self._believed(whole.ranked, policy.temperature_whole)
         passage, judged = self._compared(whole, believed, log_probs, start)
         if judged.probability < policy.accept:
             return None
@@ -524,7 +526,7 @@ class Follower:
         if len(greedy(log_probs)) < policy.show_phonemes:
             return []
         whole = self._wholes.find(log_probs, self._last_recited, begun=True)
-        believed = self._believed(whole.ranked, self._policy.temperature_whole)
+        believed = self._believed(whole.ranked, policy.temperature_whole)
         passage, judged = self._compared(whole, believed, log_probs, start)
         if judged.probability < policy.show or whole.verse == self._index.istiadha:
             return []

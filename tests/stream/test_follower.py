@@ -337,6 +337,21 @@ def test_what_is_not_understood_is_heard_again(listener: Listener) -> None:
     assert final.words[-1].end == pytest.approx(len(clear) * SHIFT, abs=0.5)
 
 
+@pytest.mark.parametrize("place", [(1, 7), (110, 2)])
+def test_where_nothing_is_heard_again_what_was_heard_first_counts(
+    listener: Listener, place: tuple[int, int]
+) -> None:
+    told = []
+    for seed in range(6):
+        log_probs = badly_heard(listener.index, place, seed)
+        quiet = silent(log_probs.shape[1], 3.0)
+        heard = np.concatenate([log_probs, quiet])
+        nothing = silent(log_probs.shape[1], len(heard) * SHIFT)
+        told += finals(listener.follow(heard, len(log_probs), ends=False, again=nothing))
+    assert set(told) == {place}
+    assert len(told) >= 3
+
+
 def test_a_badly_heard_verse_of_many_places_is_the_next_one(listener: Listener) -> None:
     index = listener.index
     clear = spoken(
