@@ -26,7 +26,7 @@ DECAY = float(np.exp(-SHIFT / (3.0 * SAMPLE_RATE)))
 PRIOR_FRAMES = 30.0
 PRIOR_MEAN = -4.0
 SCALE = 1 / 3.0
-_BLOCK = 48  # frames normalised at once; bounds the growth of DECAY**-n
+_BLOCK = 48  # frames taken at once; bounds the growth of DECAY**-n, and the memory
 
 Float = npt.NDArray[np.float32]
 
@@ -57,13 +57,21 @@ def log_mel(samples: Float, state: FeatureState) -> Float:
     state.tail = joined[-(WINDOW - SHIFT) :].copy()
     if not len(samples):
         return np.zeros((0, BANDS), np.float32)
-    frames = np.lib.stride_tricks.sliding_window_view(joined, WINDOW)[::SHIFT] * _HANN
-    spectrum = np.fft.rfft(frames, FFT)
-    power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
-    logs = np.log(np.maximum(power @ _FILTERS.T, FLOOR))
+    frames = np.lib.stride_tricks.sliding_window_view(joined, WINDOW)[::SHIFT]
     return np.concatenate(
-        [_normalise(logs[i : i + _BLOCK], state) for i in range(0, len(logs), _BLOCK)]
+        [
+            _normalise(_log_power(frames[i : i + _BLOCK]), state)
+            for i in range(0, len(frames), _BLOCK)
+        ]
     )
+
+
+def _log_power(frames: Float) -> Float:
+    """The logarithms [T, BANDS] of what the filters let through of ``frames`` [T, WINDOW]."""
+    spectrum = np.fft.rfft(frames * _HANN, FFT)
+    power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
+    logs: Float = np.log(np.maximum(power @ _FILTERS.T, FLOOR))
+    return logs
 
 
 def _normalise(logs: Float, state: FeatureState) -> Float:

@@ -90,6 +90,8 @@ class ModelFile:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # Where every call has another shape, a plan of the memory is kept for each of them.
+        options.enable_mem_pattern = bool(dimensions)
         for name, size in dimensions.items():
             options.add_free_dimension_override_by_name(name, size)
         try:
