@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from acoustic.features import SHIFT, FeatureState, log_mel
 from acoustic.model_file import ModelError, ModelFile
@@ -80,24 +81,28 @@ class Encoder(StreamingEncoder[EncoderState]):
 
     def _whole(self, samples: Float) -> Float:
         state, frames = self.start(), len(samples) // self.samples_per_frame
-        return self._run(state, log_mel(samples, state.features), frames, whole=True)
+        inputs = self._inputs(state, log_mel(samples, state.features), frames, frames, own=True)
+        (log_probs,) = self._whole_session.run(["log_probs"], inputs)
+        return np.asarray(log_probs[0], np.float32)
 
-    def _run(
-        self, state: EncoderState, features: Float, frames: int, *, whole: bool = False
-    ) -> Float:
-        """Log-probs of one chunk, of which ``frames`` hold audio; ``whole``: there is no other, and
-        it is normalised by its own statistics."""
-        chunk = frames if whole else self._chunk
+    def _run(self, state: EncoderState, features: Float, frames: int) -> Float:
+        """Log-probs of one chunk, of which ``frames`` hold audio."""
+        inputs = self._inputs(state, features, self._chunk, frames, own=False)
+        log_probs, *caches = self._session.run(None, inputs)
+        state.caches = dict(zip(_CACHES, caches, strict=True))
+        state.filled = min(self._left, state.filled + self._chunk)
+        return np.asarray(log_probs[0], np.float32)
+
+    def _inputs(
+        self, state: EncoderState, features: Float, chunk: int, frames: int, *, own: bool
+    ) -> dict[str, npt.NDArray[np.generic]]:
+        """What the network is given for ``chunk`` frames, of which ``frames`` hold audio; ``own``:
+        they are normalised by their own statistics."""
         visible = np.zeros(self._left + chunk, bool)
         visible[self._left - state.filled : self._left + frames] = True
-        inputs = {
+        return {
             "features": features[None],
-            "own": np.array(whole, np.float32),
+            "own": np.array(own, np.float32),
             "visible": visible,
             **state.caches,
         }
-        session = self._whole_session if whole else self._session
-        log_probs, *caches = session.run(None, inputs)
-        state.caches = dict(zip(_CACHES, caches, strict=True))
-        state.filled = min(self._left, state.filled + chunk)
-        return np.asarray(log_probs[0], np.float32)
