@@ -24,7 +24,7 @@ from lm import Priors
 from quran_index import QuranIndex
 from quran_index.graph import Graph
 
-from .audio import SAMPLE_RATE
+from .audio import SAMPLE_RATE, hiss
 from .clock import FrameClock
 from .errors import (
     InstallationError,
@@ -181,8 +181,10 @@ class Engine:
         )
         compiling.daemon = True
         compiling.start()
-        # The longest that is ever heard at once: it takes the most memory, which is kept.
-        self.encoder.whole(np.zeros(round(LONGEST_WHOLE * SAMPLE_RATE), np.float32))
+        # As much as is ever heard at once: it takes the most memory, which is kept.
+        again = self.rehearing()
+        again.add(hiss(round(LONGEST_WHOLE * SAMPLE_RATE)))
+        again.hear(0, round(LONGEST_WHOLE / self.encoder.frame_shift))
         symbols = self.graph.symbols
         log_probs = np.full((16, symbols), -np.log(symbols), np.float32)
         state = self.decoder.start()
