@@ -45,7 +45,7 @@ Ask = Callable[[Float, Sequence[Verse]], Iterator[Decision]]
 """Which verse a recording is, and whether that is one of the right ones."""
 
 _SOURCE = "retasy"  # of clips that ordinary people recorded
-_ALLOWED = 9.0  # in half an hour of other speech; four of five are shown while it is spoken, and go
+_ALLOWED = 8.0  # in half an hour of other speech; four of five are shown while it is spoken, and go
 _RIDGE = 1e-3  # without it the few clips make steep weights: long stretches of prose are believed
 _PIECES = 300
 _BEFORE, _AFTER = 1.0, 0.75  # seconds of faint noise
