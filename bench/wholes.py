@@ -28,10 +28,10 @@ import numpy.typing as npt
 
 from acoustic import corpus
 from decoders import greedy
+from stream.asking import LONGEST_WHOLE
 from stream.audio import SAMPLE_RATE, hiss
 from stream.engine import Engine
-from stream.follower import LONGEST_WHOLE
-from stream.policy import Evidence, Policy
+from stream.policy import Evidence, Policy, shares
 from stream.whole import WholeFinder
 
 from . import clips
@@ -72,12 +72,11 @@ def asker(engine: Engine) -> Ask:
         words = finder.words(log_probs, found, 0)
         if not words:
             return
-        verses, scores = map(np.array, zip(*found.ranked, strict=True))
-        shares = np.exp((scores - scores[0]) / policy.temperature_whole)
+        posteriors = shares(found.ranked, policy.temperature_whole)
         alike = index.identical(found.verse)
         phonemes = sum(engine.passages.phonemes(w.word, w.word) for w in words)
         evidence = Evidence(
-            float(shares[np.isin(verses, alike)].sum() / shares.sum()),
+            sum(posteriors.get(verse, 0.0) for verse in alike),
             sum(w.score for w in words) / phonemes,
             phonemes,
             whole=finder.evidence(log_probs, found),

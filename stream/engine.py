@@ -24,6 +24,7 @@ from lm import Priors
 from quran_index import QuranIndex
 from quran_index.graph import Graph
 
+from .asking import LONGEST_WHOLE
 from .audio import SAMPLE_RATE, hiss
 from .clock import FrameClock
 from .errors import (
@@ -32,7 +33,7 @@ from .errors import (
     UnsupportedHopError,
     UnsupportedModelError,
 )
-from .follower import LONGEST_WHOLE, Follower
+from .follower import Follower
 from .passages import PassageFinder
 from .policy import BALANCED, Policy
 from .rehearing import Rehearing

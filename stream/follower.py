@@ -12,9 +12,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
-from decoders import greedy
 from decoders.align import WordTime as Aligned
 from decoders.align import align
 from decoders.beam import Partial
@@ -22,21 +19,18 @@ from decoders.path import Decoding, Run
 from quran_index import QuranIndex
 from quran_index.graph import Graph
 
+from .asking import Answer, Asking, Judged
 from .clock import FrameClock
 from .events import Candidate, Candidates, Event, Final, Mistake, NotQuran, Provisional
 from .history import Float, History
 from .mistakes import SKIPPED, MistakeFinder, Recited, Slip
 from .passages import ASIDE, Passage, PassageFinder, Stretch
-from .policy import Evidence, Policy
-from .slots import Slot, Slots, listed
+from .policy import Evidence, Policy, shares
+from .slots import Posteriors, Slot, Slots, listed
 from .vad import SpeechState
-from .whole import Score, Whole, WholeFinder
+from .whole import Score, WholeFinder
 
 _CONFIRMING = 4  # times the phonemes that end a verse: so long it is waited for a doubtful one
-_VOICE_ENDS = 0.15  # seconds for which a voice may still be heard once it is silent
-_FIRST_GUESS, _LAST_GUESS = 2.4, 12.0  # seconds of speech of which the verse is guessed
-LONGEST_WHOLE = 20.0
-"""Seconds of speech between two silences that may be asked which verse they are."""
 
 
 @dataclass(slots=True)
@@ -46,14 +40,6 @@ class _Done:
     entered: int = -1
     verse: int = -1
     frame: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """A passage's aligned words, and the probability that it was recited."""
-
-    words: list[Aligned]
-    probability: float
 
 
 class Follower:
@@ -79,13 +65,22 @@ class Follower:
     ) -> None:
         self._index = index
         self._graph = graph
-        self._rehear = rehear
         self._clock = clock
         self._policy = policy
         self._finder = finder
-        self._wholes = WholeFinder(index, graph, whole_verses)
         self._mistakes = MistakeFinder(index, graph, symbols, policy.temperature)
         self._history = History()
+        self._asking = Asking(
+            index,
+            WholeFinder(index, graph, whole_verses),
+            self._history.between,
+            rehear,
+            lambda passage, posterior, words, since: self._evidence(
+                passage, posterior, words, since=since
+            ),
+            clock.shift,
+            policy,
+        )
         self._basmala = index.verse_of(1, 1)
         self._slots = Slots(index, clock)
         self._listed: tuple[tuple[int, int], ...] = ()
@@ -99,14 +94,10 @@ class Follower:
         self._history.clear()
         self._talked = None if self._talked is None else 0
         self._done = _Done()
-        self._untold = 0  # the frame since which nothing was told, and no long silence was
-        self._waiting = False  # whether that may be the beginning of a longer verse
-        self._asked = (0, 0)  # since when, and of how many symbols, it was asked which verse it is
-        self._ask_again = math.inf  # after how many seconds of silence to ask the same
-        self._guessed = (-1, 0)  # since when, and of how many frames, to ask which verse it begins
+        self._asking.restart()
         self._recited: Recited | None = None  # the last final verse
         self._posterior: dict[tuple[int, int], float] = {}  # best seen, by passage key
-        self._posteriors: dict[int, float] = {}  # of the candidate verses, likeliest first
+        self._posteriors: Posteriors = {}  # of the candidate verses, likeliest first
 
     def hear(self, log_probs: Float) -> None:
         """The encoder's next frames."""
@@ -115,7 +106,7 @@ class Follower:
     def update(self, partial: Partial, audio_time: float, speech: SpeechState) -> list[Event]:
         """Events decided by the audio up to ``audio_time``."""
         policy, still = self._policy, self._still(partial, speech)
-        self._posteriors = self._believed(
+        self._posteriors = shares(
             partial.ended if still >= policy.pause else partial.candidates, policy.temperature
         )
         pending = self._pending(partial.best)
@@ -124,8 +115,8 @@ class Follower:
             key = _key(pending[-1])
             now = self._grouped(pending[-1].verse)
             self._posterior[key] = max(self._posterior.get(key, 0.0), now)
-        if still >= policy.pause and (whole := self._whole(pending, partial.frames, still)):
-            events += self._close(*whole)
+        if still >= policy.pause and (answer := self._asked(pending, partial.frames, still)):
+            events += self._close([answer.passage], answer.judged)
             pending = self._pending(partial.best)
             strays = self._slots.of(pending, 0)[1]
             events += [self._slots.withdraw(stray, "replaced") for stray in strays]
@@ -171,12 +162,12 @@ class Follower:
 
     def finish(self, partial: Partial, decoding: Decoding) -> list[Event]:
         """Closes what is open: the audio ended, was flushed, or fell silent for long."""
-        self._posteriors = self._believed(partial.ended, self._policy.temperature)
+        self._posteriors = shares(partial.ended, self._policy.temperature)
         pending = self._pending(decoding.runs)
         frames = self._clock.frames
         events: list[Event] = []
-        if whole := self._whole(pending, frames, math.inf):
-            events += self._close(*whole)
+        if answer := self._asked(pending, frames, math.inf):
+            events += self._close([answer.passage], answer.judged)
             pending = []
         while pending:
             events += self._close(pending, self._judged(pending, frames))
@@ -187,17 +178,6 @@ class Follower:
         return events
 
     # --- what is believed -------------------------------------------------------------------------
-
-    def _believed(
-        self, candidates: tuple[tuple[int, float], ...], temperature: float
-    ) -> dict[int, float]:
-        """Posterior of each candidate verse, likeliest first."""
-        if not candidates:
-            return {}
-        verses, scores = zip(*candidates, strict=True)
-        weights = np.exp((np.array(scores) - max(scores)) / temperature)
-        weights /= weights.sum()
-        return dict(zip(verses, weights.tolist(), strict=True))
 
     def _grouped(self, verse: int) -> float:
         """Posterior of a verse's words, wherever they stand."""
@@ -297,7 +277,7 @@ class Follower:
             return run >= 0
         return run == partial.settled and passage.last_word < partial.settled_word
 
-    def _judged(self, pending: list[Passage], frames: int) -> _Judged:
+    def _judged(self, pending: list[Passage], frames: int) -> Judged:
         """The first pending passage's words, and the probability that it was recited."""
         passage, *later = pending
         until = later[0].end if later else frames
@@ -311,81 +291,19 @@ class Follower:
             self._policy.probability(self._evidence(passage, posterior, aligned, over=True))
             for aligned in (words, words + onward)
         )
-        return _Judged(words, probability)
+        return Judged(words, probability)
 
-    def _whole(
-        self, pending: list[Passage], until: int, still: float
-    ) -> tuple[list[Passage], _Judged] | None:
-        """The verse that all that was said and not told is as a whole, if one stands out.
+    def _asked(self, pending: list[Passage], until: int, still: float) -> Answer | None:
+        """The verse that all that was said and not told is, unless the search is sure of one."""
 
-        Of bad recordings the search may find but pieces of it, or of others; what it is sure of is
-        not asked about. For that all is heard again at once. ``still``: seconds of silence; what
-        was said before two pauses of it is another matter.
-        """
-        start, policy = self._untold, self._policy
-        found = None
-        if (until - start) * self._clock.shift <= LONGEST_WHOLE:
-            log_probs = self._history.between(start, until)
-            asked = start, len(greedy(log_probs)) if len(log_probs) else 0
-            if asked != self._asked or still >= self._ask_again:
-                self._asked, self._ask_again, self._waiting = asked, math.inf, False
-                known = pending and self._judged(pending, until).probability >= policy.accept
-                if asked[1] >= policy.show_phonemes and not known:
-                    found = self._asked_twice(start, until, log_probs, still)
-        if still >= 2 * policy.pause and not self._waiting:
-            self._untold = until
-        return found
+        def known() -> bool:
+            judged = self._judged(pending, until) if pending else None
+            return judged is not None and judged.probability >= self._policy.accept
 
-    def _asked_twice(
-        self, start: int, until: int, log_probs: Float, still: float
-    ) -> tuple[list[Passage], _Judged] | None:
-        """As `_ask`, of the frames heard again, and if those say nothing, of how they came."""
-        silent = max(0.0, still - _VOICE_ENDS) if still < math.inf else 0.0
-        for heard in (self._rehear(start, until, silent), log_probs):
-            found = self._ask(heard, start, still)
-            if found or self._waiting or self._ask_again < math.inf:
-                return found
-        return None
-
-    def _ask(
-        self, log_probs: Float, start: int, still: float
-    ) -> tuple[list[Passage], _Judged] | None:
-        """Which verse ``log_probs`` [T, symbols] from frame ``start`` on are, as `_whole`."""
-        index, policy = self._index, self._policy
-        if len(greedy(log_probs)) < policy.show_phonemes:
-            return None
-        whole = self._wholes.find(log_probs, self._last_recited)
-        verse = whole.verse
-        if verse == index.istiadha:
-            return None
-        if verse == self._basmala and still < policy.opening_pause:
-            self._ask_again = policy.opening_pause
-            return None
-        if still < math.inf and self._wholes.opens_another(verse):
-            self._waiting = True  # who read so far may go on, after any pause
-            return None
-        believed = self._believed(whole.ranked, policy.temperature_whole)
-        passage, judged = self._compared(whole, believed, log_probs, start)
-        if judged.probability < policy.accept:
-            return None
-        self._posteriors = believed
-        return [passage], judged
-
-    def _compared(
-        self, whole: Whole, believed: dict[int, float], log_probs: Float, start: int
-    ) -> tuple[Passage, _Judged]:
-        """What speaks for ``log_probs`` from frame ``start`` on being the verse that fits best."""
-        index, verse = self._index, whole.verse
-        first = int(index.first_word[verse])
-        stretch = Stretch(start, first, whole.last, start, start + len(log_probs))
-        passage = Passage(verse, (stretch,))
-        words = self._wholes.words(log_probs, whole, start)
-        if not words:
-            return passage, _Judged(words, 0.0)
-        posterior = sum(believed.get(v, 0.0) for v in index.identical(verse))
-        evidence = self._evidence(passage, posterior, words, since=start)
-        compared = self._wholes.evidence(log_probs, whole)
-        return passage, _Judged(words, self._policy.probability(replace(evidence, whole=compared)))
+        answer = self._asking.in_silence(until, still, self._last_recited, known)
+        if answer:
+            self._posteriors = answer.posteriors
+        return answer
 
     def _may_be_confirmed(self, pending: list[Passage]) -> bool:
         """Whether what is being read on from the first passage may yet speak for it."""
@@ -395,7 +313,7 @@ class Follower:
         onward = self._finder.phonemes(later[0].first_word, later[0].last_word)
         return len(later) == 1 and onward < _CONFIRMING * self._policy.onward_phonemes
 
-    def _close(self, pending: list[Passage], judged: _Judged) -> list[Event]:
+    def _close(self, pending: list[Passage], judged: Judged) -> list[Event]:
         """Makes the first pending passage final, or drops it; either way it is decided."""
         passage, *later = pending
         words, probability = judged.words, judged.probability
@@ -418,9 +336,8 @@ class Follower:
         elif slot is not None:
             events.append(self._slots.withdraw(slot, "unclear"))
         told = counts or (likely and self._is_complete(passage))
-        since = end if told else end - round(LONGEST_WHOLE / self._clock.shift)
-        self._untold = max(self._untold, since)
-        self._history.forget(min(end, self._untold))
+        self._asking.decided(end, told)
+        self._history.forget(min(end, self._asking.untold))
         self._posterior = {k: p for k, p in self._posterior.items() if k != _key(passage)}
         return events
 
@@ -511,27 +428,14 @@ class Follower:
         return events
 
     def _guess(self, until: int) -> list[Event]:
-        """Shows the verse that all that was said and not told begins, if one stands out.
-
-        Of bad recordings the search may find but pieces of other verses. It is asked whenever twice
-        as much was heard, so that it costs no more than what is heard again once.
-        """
-        start, policy = self._untold, self._policy
-        if self._guessed[0] != start:
-            self._guessed = start, round(_FIRST_GUESS / self._clock.shift)
-        if not self._guessed[1] <= until - start <= _LAST_GUESS / self._clock.shift:
+        """Shows the verse that all that was said and not told begins, if one stands out."""
+        answer = self._asking.while_spoken(until, self._last_recited)
+        if answer is None:
             return []
-        self._guessed = start, 2 * (until - start)
-        log_probs = self._rehear(start, until, 0.0)
-        if len(greedy(log_probs)) < policy.show_phonemes:
-            return []
-        whole = self._wholes.find(log_probs, self._last_recited, begun=True)
-        believed = self._believed(whole.ranked, policy.temperature_whole)
-        passage, judged = self._compared(whole, believed, log_probs, start)
-        if judged.probability < policy.show or whole.verse == self._index.istiadha:
-            return []
-        slot = self._slots.take([], whole.verse)
-        slot.shown = self._slots.provisional(slot, passage, judged.probability, believed)
+        slot = self._slots.take([], answer.passage.verse)
+        slot.shown = self._slots.provisional(
+            slot, answer.passage, answer.judged.probability, answer.posteriors
+        )
         return [slot.shown]
 
     # --- when it was said -------------------------------------------------------------------------

@@ -7,7 +7,10 @@ evidence, and an application says what probability it wants before it is told.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 _CERTAIN = 30.0  # log odds beyond which nothing changes
 _MOST_LEAD = 20.0  # nats of `WholeEvidence.lead`, either way, past which more say nothing more
@@ -117,6 +120,16 @@ class Policy:
         odds = sum(w * t for w, t in zip(weights, evidence.terms, strict=True))
         odds += self.recitation_after_foreign * evidence.foreign
         return odds + self.recitation_after_verse * evidence.follows
+
+
+def shares(candidates: Sequence[tuple[int, float]], temperature: float) -> dict[int, float]:
+    """Posterior of each verse of ``candidates`` (verse, nats), in their order."""
+    if not candidates:
+        return {}
+    verses, scores = zip(*candidates, strict=True)
+    weights = np.exp((np.array(scores) - max(scores)) / temperature)
+    weights /= weights.sum()
+    return dict(zip(verses, weights.tolist(), strict=True))
 
 
 BALANCED = Policy()
