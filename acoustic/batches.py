@@ -3,12 +3,15 @@
 Who speaks matters more than what is said: the voices of a corpus are drawn by the square root of
 their hours, so that a reader of the whole Quran is not heard a hundred times as often as somebody
 of whom there is a minute.
+
+`Sampler` draws what is to be heard, `Lectures` puts its audio and labels together (on a GPU in
+processes of their own), and `Renderer` makes features of that where the network is.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,74 +19,61 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from acoustic.augment import Augmentation, FeatureExtractor
-from acoustic.corpus import SAMPLE_RATE, Utterance, symbols_of
+from acoustic.augment import Augmentation, FeatureExtractor, Rendered
+from acoustic.corpus import SAMPLE_RATE, Utterance
 from acoustic.features import SHIFT
+from acoustic.lessons import DIMENSIONS, FRAME, Lesson
 from acoustic.model import SUBSAMPLING
-from quran_index import QuranIndex
 
 MAX_LABEL_RATE = 0.8  # labels per frame; past this CTC has no room for its blanks
-_POOL = 192  # examples sorted by length at a time, so that batches need little padding
+TAUGHT_DELAY = 4
+"""Frames that the network may take to think what its teacher thinks."""
+
+_POOL_BATCHES = 12  # batches of examples sorted by length at a time: they need little padding
 _BLOCK = 96  # features are padded to whole blocks: on CPU every new shape costs a compilation
+_LOADERS = 6  # processes that feed a GPU
+
+Lessons = Mapping[Utterance, Lesson]
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
     """Consecutive verses of one reciter and the quiet before, between and after them.
 
-    Words that are not of the Quran follow one another as they were drawn. ``pauses`` (seconds) are
+    Words that are not of the Quran follow one another as they were drawn. ``pauses`` (samples) are
     one more than the utterances; ``shift``: samples a frame, other than `SHIFT` where the tempo is
     to change.
     """
 
     utterances: tuple[Utterance, ...]
-    pauses: tuple[float, ...]
+    pauses: tuple[int, ...]
     shift: int = SHIFT
+
+    @property
+    def samples(self) -> int:
+        """Length of the audio."""
+        return sum(u.samples for u in self.utterances) + sum(self.pauses)
 
     @property
     def seconds(self) -> float:
         """Length of the audio."""
-        return sum(u.samples for u in self.utterances) / SAMPLE_RATE + sum(self.pauses)
+        return self.samples / SAMPLE_RATE
 
     @property
-    def rendered(self) -> float:
-        """Length in seconds at the changed tempo."""
-        return self.seconds * SHIFT / self.shift
+    def longer(self) -> float:
+        """Length in seconds, at its own or the changed tempo: what takes more."""
+        return self.seconds * max(1.0, SHIFT / self.shift)
 
-    def words(self, index: QuranIndex) -> tuple[int, int] | None:
-        """The first and the last word; None: it is no passage of the Quran."""
-        first, last = self.utterances[0], self.utterances[-1]
-        return None if first.phonemes else (first.passage(index)[0], last.passage(index)[1])
-
-    def labels(self, index: QuranIndex) -> list[int]:
-        """CTC labels, each verse said in one breath."""
-        words = self.words(index)
-        if words is not None:
-            return one_breath(index, *words)
-        return [label for u in self.utterances for label in symbols_of(index, u.phonemes)]
-
-
-class Batch(NamedTuple):
-    """Features [B, T, BANDS], their lengths [B], the B examples' first and last words (None: not of
-    the Quran), all labels in one row, and label counts [B]."""
-
-    features: Tensor
-    lengths: Tensor
-    words: list[tuple[int, int] | None]
-    labels: Tensor
-    counts: Tensor
-
-
-def one_breath(index: QuranIndex, first_word: int, last_word: int) -> list[int]:
-    """CTC labels of a passage, each verse said in one breath."""
-    first, last = index.verse_of_word[[first_word, last_word]].tolist()
-    labels: list[int] = []
-    for verse in range(first, last + 1):
-        begin, end = index.first_word[verse : verse + 2].tolist()
-        labels += index.spell(begin, end - 1).tolist()
-    return labels
+    def starts(self) -> Iterator[tuple[int, Utterance]]:
+        """The sample at which each utterance begins."""
+        at = 0
+        for pause, utterance in zip(self.pauses, self.utterances, strict=False):
+            at += pause
+            yield at, utterance
+            at += utterance.samples
 
 
 class Sampler:
@@ -94,7 +84,7 @@ class Sampler:
     """
 
     def __init__(
-        self, corpora: Sequence[tuple[list[Utterance], float]], rng: np.random.Generator
+        self, corpora: Sequence[tuple[Sequence[Utterance], float]], rng: np.random.Generator
     ) -> None:
         self._utterances = utterances = [u for members, _ in corpora for u in members]
         self._rng = rng
@@ -118,16 +108,16 @@ class Sampler:
         while True:
             at = np.searchsorted(self._drawn, rng.uniform(0.0, self._drawn[-1]), side="right")
             run = [self._utterances[int(at)]]
-            pauses = [self._pause() if rng.random() < 0.5 else 0.0, self._pause()]
-            seconds = run[0].samples / SAMPLE_RATE
-            wanted = rng.uniform(0.3, 1.0) * longest
-            while seconds < wanted and rng.random() < 0.6:
+            pauses = [self._pause() if rng.random() < 0.5 else 0, self._pause()]
+            samples = run[0].samples
+            wanted = rng.uniform(0.3, 1.0) * longest * SAMPLE_RATE
+            while samples < wanted and rng.random() < 0.6:
                 following = self._after(run[-1])
                 if following is None:
                     break
                 run.append(following)
                 pauses.append(self._pause())
-                seconds += run[-1].samples / SAMPLE_RATE
+                samples += run[-1].samples
             shift = settings.shift(rng) if settings is not None else SHIFT
             example = Example(tuple(run), tuple(pauses), shift)
             if example.seconds <= longest:
@@ -144,79 +134,194 @@ class Sampler:
         at = self._following.get((utterance.corpus, utterance.surah, ayah))
         return None if at is None else self._utterances[at]
 
-    def _pause(self) -> float:
+    def _pause(self) -> int:
         """Mostly a breath; now and then long enough to learn that noise alone says nothing."""
         rng = self._rng
-        return float(rng.uniform(0.8, 3.0) if rng.random() < 0.12 else rng.uniform(0, 0.5))
+        seconds = rng.uniform(0.8, 3.0) if rng.random() < 0.12 else rng.uniform(0, 0.5)
+        return int(seconds * SAMPLE_RATE)
 
     def batches(
         self, longest: float, batch_seconds: float, settings: Augmentation | None = None
     ) -> Iterator[list[Example]]:
-        """One pool of examples in random order, grouped by length."""
-        pool = sorted(
-            (self.draw(longest, settings) for _ in range(_POOL)), key=lambda e: e.rendered
-        )
-        groups: list[list[Example]] = [[]]
-        for example in pool:
-            if groups[-1] and (len(groups[-1]) + 1) * example.rendered > batch_seconds:
-                groups.append([])
-            groups[-1].append(example)
-        for i in self._rng.permutation(len(groups)):
-            yield groups[i]
+        """Groups of examples of similar length, without end."""
+        while True:
+            pool, seconds = [], 0.0
+            while seconds < _POOL_BATCHES * batch_seconds:
+                pool.append(self.draw(longest, settings))
+                seconds += pool[-1].longer
+            pool.sort(key=lambda e: e.longer)
+            groups: list[list[Example]] = [[]]
+            for example in pool:
+                if groups[-1] and (len(groups[-1]) + 1) * example.longer > batch_seconds:
+                    groups.append([])
+                groups[-1].append(example)
+            for i in self._rng.permutation(len(groups)):
+                yield groups[i]
 
 
-class Collator:
-    """Examples to batches, of the features that ``extract`` makes."""
+class Lecture(NamedTuple):
+    """A batch before it is rendered.
+
+    Waveforms [B, N] in int16, of which ``samples`` [B] are theirs; ``shifts`` [B]; all labels in
+    one row, and their counts [B]; what a teacher thinks [B, N // FRAME, DIMENSIONS] and where it
+    thinks anything [B, N // FRAME] (both without frames if no teacher heard them).
+    """
+
+    waves: Tensor
+    samples: Tensor
+    shifts: Tensor
+    labels: Tensor
+    counts: Tensor
+    taught: Tensor
+    known: Tensor
+
+
+def lecture(examples: Sequence[Example], lessons: Lessons, rng: np.random.Generator) -> Lecture:
+    """Audio, its pauses filled with faint noise, and all that is to be learned from it."""
+    longest = max(e.samples for e in examples)
+    longest += -longest % FRAME
+    waves = np.zeros((len(examples), longest), np.int16)
+    teaching = any(lessons[u].taught is not None for e in examples for u in e.utterances)
+    frames = longest // FRAME if teaching else 0
+    taught = np.zeros((len(examples), frames, DIMENSIONS), np.float16)
+    known = np.zeros((len(examples), frames), bool)
+    labels: list[npt.NDArray[np.int16]] = []
+    counts = np.zeros(len(examples), np.int64)
+    for i, example in enumerate(examples):
+        level, end = 32768 * 10 ** rng.uniform(-5, -3), 0
+        for at, utterance in example.starts():
+            waves[i, end:at] = rng.normal(0, level, at - end)
+            end = at + utterance.samples
+            waves[i, at:end] = utterance.pcm()
+            lesson = lessons[utterance]
+            labels.append(lesson.labels)
+            counts[i] += len(lesson.labels)
+            if lesson.taught is not None:
+                first = round(at / FRAME)
+                count = min(len(lesson.taught), frames - first)
+                taught[i, first : first + count] = lesson.taught[:count]
+                known[i, first : first + count] = True
+        waves[i, end : example.samples] = rng.normal(0, level, example.samples - end)
+    return Lecture(
+        torch.from_numpy(waves),
+        torch.tensor([e.samples for e in examples]),
+        torch.tensor([e.shift for e in examples]),
+        torch.from_numpy(np.concatenate(labels).astype(np.int64)),
+        torch.from_numpy(counts),
+        torch.from_numpy(taught),
+        torch.from_numpy(known),
+    )
+
+
+class Lectures(IterableDataset[Lecture]):
+    """Lectures without end, of examples of at most ``longest`` seconds."""
 
     def __init__(
         self,
-        device: torch.device,
-        index: QuranIndex,
-        rng: np.random.Generator,
-        extract: FeatureExtractor,
+        corpora: Sequence[tuple[Lessons, float]],
+        longest: float,
+        batch_seconds: float,
+        settings: Augmentation | None,
+        seed: tuple[int, ...],
     ) -> None:
-        self._index = index
+        self._corpora = corpora
+        self._lessons = {u: lesson for lessons, _ in corpora for u, lesson in lessons.items()}
+        self._longest, self._batch_seconds, self._settings = longest, batch_seconds, settings
+        self._seed = seed
+
+    def __iter__(self) -> Iterator[Lecture]:
+        worker = get_worker_info()
+        rng = np.random.default_rng((*self._seed, worker.id if worker is not None else 0))
+        sampler = Sampler([(list(lessons), factor) for lessons, factor in self._corpora], rng)
+        for examples in sampler.batches(self._longest, self._batch_seconds, self._settings):
+            fitting = [e for e in examples if self._fits(e)]
+            if fitting:
+                yield lecture(fitting, self._lessons, rng)
+
+    def _fits(self, example: Example) -> bool:
+        """Whether CTC can place the labels: tempo may have left too few frames."""
+        count = sum(len(self._lessons[u].labels) for u in example.utterances)
+        return count <= MAX_LABEL_RATE * (example.samples // example.shift // SUBSAMPLING)
+
+
+def load(lectures: Lectures, device: torch.device) -> Iterator[Lecture]:
+    """The lectures; for a GPU they are made by processes, which end when the iterator does."""
+    gpu = device.type == "cuda"
+    return iter(
+        DataLoader(lectures, batch_size=None, num_workers=_LOADERS if gpu else 0, pin_memory=gpu)
+    )
+
+
+class Batch(NamedTuple):
+    """Features [B, T, BANDS], their lengths [B], all labels in one row and their counts [B]; what
+    was thought [B, T // SUBSAMPLING, DIMENSIONS] and where [B, T // SUBSAMPLING], or None.
+
+    ``label_frames`` [B], on the CPU: how many frames of the network there are for the labels. It is
+    on its way until `ready` returns.
+    """
+
+    features: Tensor
+    lengths: Tensor
+    label_frames: Tensor
+    labels: Tensor
+    counts: Tensor
+    taught: Tensor | None
+    known: Tensor | None
+    arrival: torch.cuda.Event | None
+
+    def ready(self) -> None:
+        """Waits for what is on its way."""
+        if self.arrival is not None:
+            self.arrival.synchronize()
+
+
+class Renderer:
+    """Batches of the features that ``extract`` makes."""
+
+    def __init__(self, extract: FeatureExtractor, rng: np.random.Generator) -> None:
         self._extract = extract
-        self._device = device
         self._rng = rng
 
-    def wave(self, example: Example) -> Tensor:
-        """float32 waveform, its pauses filled with faint noise."""
-        parts = [self._quiet(example.pauses[0])]
-        for utterance, pause in zip(example.utterances, example.pauses[1:], strict=True):
-            parts.append(utterance.wave())
-            parts.append(self._quiet(pause))
-        return torch.from_numpy(np.concatenate(parts)).to(self._device)
-
-    def _quiet(self, seconds: float) -> npt.NDArray[np.float32]:
-        level = 10 ** self._rng.uniform(-5, -3)
-        return self._rng.normal(0, level, int(seconds * SAMPLE_RATE)).astype(np.float32)
-
-    def __call__(self, examples: list[Example], settings: Augmentation | None) -> Batch | None:
-        """A batch, augmented if ``settings`` are given; None when nothing in it fits its labels."""
-        waves = [self.wave(e) for e in examples]
-        kept: list[tuple[Tensor, tuple[int, int] | None, list[int]]] = []
-        for i, (wave, example) in enumerate(zip(waves, examples, strict=True)):
-            if settings is None:
-                features = self._extract.plain(wave)
-            else:
-                behind = waves[i - 1] if len(waves) > 1 else None
-                features = self._extract.augmented(wave, example.shift, settings, self._rng, behind)
-            labels = example.labels(self._index)
-            if _fits(features, labels):
-                kept.append((features, example.words(self._index), labels))
-        if not kept:
-            return None
-        features = nn.utils.rnn.pad_sequence([f for f, _, _ in kept], batch_first=True)
+    def __call__(self, given: Lecture, settings: Augmentation | None) -> Batch:
+        """A batch, augmented if ``settings`` are given."""
+        device = self._extract.device
+        there = Lecture(*(part.to(device, non_blocking=True) for part in given))
+        waves = there.waves.float() / 32768
+        if settings is None:
+            rendered = self._extract.plain_batch(waves, there.samples)
+        else:
+            samples, shifts = given.samples.numpy(), given.shifts.numpy()
+            rendered = self._extract.augmented(waves, samples, shifts, settings, self._rng)
+        features = F.pad(rendered.features, (0, 0, 0, -rendered.features.shape[1] % _BLOCK))
+        frames = rendered.lengths // SUBSAMPLING
+        label_frames, arrival = frames, None
+        if device.type == "cuda":
+            label_frames = torch.empty(frames.shape, dtype=frames.dtype, pin_memory=True)
+            label_frames.copy_(frames, non_blocking=True)
+            arrival = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            arrival.record()
+        taught, known = None, None
+        if there.known.shape[1]:
+            taught, known = _rendered_thoughts(there, rendered, features.shape[1] // SUBSAMPLING)
         return Batch(
-            features=F.pad(features, (0, 0, 0, -features.shape[1] % _BLOCK)),
-            lengths=torch.tensor([len(f) for f, _, _ in kept], device=self._device),
-            words=[w for _, w, _ in kept],
-            labels=torch.tensor([x for _, _, y in kept for x in y], device=self._device),
-            counts=torch.tensor([len(y) for _, _, y in kept], device=self._device),
+            features,
+            rendered.lengths,
+            label_frames,
+            there.labels,
+            given.counts,
+            taught,
+            known,
+            arrival,
         )
 
 
-def _fits(features: Tensor, labels: list[int]) -> bool:
-    """Whether CTC can place the labels: tempo may have left too few frames."""
-    return len(labels) <= MAX_LABEL_RATE * (len(features) // SUBSAMPLING)
+def _rendered_thoughts(given: Lecture, rendered: Rendered, frames: int) -> tuple[Tensor, Tensor]:
+    """What the network is to think in each of its frames, `TAUGHT_DELAY` after its teacher."""
+    device = rendered.source.device
+    at = (torch.arange(frames, device=device) - TAUGHT_DELAY) * SUBSAMPLING + SUBSAMPLING // 2
+    within = (at >= 0)[None] & (at[None] < rendered.lengths[:, None])
+    at = at.clamp(0, rendered.source.shape[1] - 1).expand(len(rendered.source), -1)
+    moment = (rendered.source.gather(1, at) // FRAME).clamp(max=given.known.shape[1] - 1)
+    known = given.known.gather(1, moment) & within
+    taught = given.taught.gather(1, moment[..., None].expand(-1, -1, given.taught.shape[2]))
+    return taught, known

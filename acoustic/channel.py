@@ -53,13 +53,14 @@ def room_response(rng: np.random.Generator) -> npt.NDArray[np.float32]:
     return scaled
 
 
-def reverberate(wave: Tensor, rng: np.random.Generator) -> Tensor:
-    """The waveform [N] in a random room, as loud as before; the direct sound is not delayed."""
-    response = torch.from_numpy(room_response(rng)).to(wave.device)
-    size = 1 << (len(wave) + len(response) - 1).bit_length()
-    product = torch.fft.rfft(wave, size) * torch.fft.rfft(response, size)
-    heard = torch.fft.irfft(product, size)[: len(wave)]
-    louder: Tensor = heard * (wave.norm() / (heard.norm() + 1e-9))
+def reverberate(waves: Tensor, responses: Tensor) -> Tensor:
+    """Waveforms [..., N] in rooms [..., M], as loud as before; the direct sound is not delayed."""
+    length = waves.shape[-1]
+    size = 1 << (length + responses.shape[-1] - 1).bit_length()
+    product = torch.fft.rfft(waves, size) * torch.fft.rfft(responses, size)
+    heard = torch.fft.irfft(product, size)[..., :length]
+    loudness = waves.norm(dim=-1, keepdim=True)
+    louder: Tensor = heard * (loudness / (heard.norm(dim=-1, keepdim=True) + 1e-9))
     return louder
 
 

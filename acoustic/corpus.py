@@ -2,7 +2,8 @@
 
 A list has one JSON object per line (gzip accepted) with ``file`` (or ``repo`` and ``path``, joined)
 relative to the list's own folder or the root given, ``surah``, and ``ayah`` (one verse), ``ayah``
-and ``last_ayah`` (the verses from one to the other, in one recording) or neither (the whole surah);
+and ``last_ayah`` (the verses from one to the other, in one recording) or neither (the whole surah),
+or ``phonemes`` for other words, or none of these for speech that nobody wrote down;
 ``start``/``end`` seconds cut a verse out of a longer file;
 ``reciter`` names the voice. A folder in the everyayah layout (``SSSAAA.mp3``) needs no list.
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import math
 import re
 import sys
 from collections import defaultdict
@@ -55,6 +57,8 @@ __all__ = [
 
 Int16 = npt.NDArray[np.int16]
 
+_PIECE_SECONDS = 20.0  # speech without words that is longer is cut into pieces
+
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
@@ -62,7 +66,7 @@ class Utterance:
 
     ``ayah`` is the verse, or the first of the run; 0 means the whole surah. ``last_ayah`` is where
     a run ends; 0 means that it is none. Words that are not of the Quran are spelled in
-    ``phonemes``, and have no surah (0).
+    ``phonemes``, and have no surah (0); where nobody wrote the words down there is neither.
     """
 
     corpus: str
@@ -73,6 +77,11 @@ class Utterance:
     samples: int
     last_ayah: int = 0
     phonemes: str = ""
+
+    @property
+    def worded(self) -> bool:
+        """Whether it is known what is said."""
+        return self.surah > 0 or bool(self.phonemes)
 
     @property
     def several_verses(self) -> bool:
@@ -125,13 +134,10 @@ def decode(path: Path) -> Int16:
     return np.concatenate(parts) if parts else np.zeros(0, np.int16)
 
 
-def read_list(
-    source: Path, root: Path | None = None, *, labelled: bool = True
-) -> Iterator[dict[str, Any]]:
+def read_list(source: Path, root: Path | None = None) -> Iterator[dict[str, Any]]:
     """Rows of a ``.jsonl``/``.jsonl.gz`` list, or of a folder in the everyayah layout.
 
-    Their files are below ``root``, or else where the list is. Unless they are to be ``labelled``
-    they need not say what is recited. ValueError: a line that is no row.
+    Their files are below ``root``, or else where the list is. ValueError: a line that is no row.
     """
     if source.is_dir():
         for path in sorted(source.rglob("*")):
@@ -145,16 +151,16 @@ def read_list(
         for number, line in enumerate(lines, 1):
             if line.strip():
                 try:
-                    yield _row(json.loads(line), root, labelled)
+                    yield _row(json.loads(line), root)
                 except (KeyError, TypeError, ValueError) as error:
                     raise ValueError(
-                        f"{source}, line {number}: expected an object with file and surah, and "
-                        "maybe ayah, last_ayah; or with file and phonemes; and maybe start, end, "
-                        f"reciter ({error!r})"
+                        f"{source}, line {number}: expected an object with file, maybe surah, "
+                        "ayah, last_ayah, or else phonemes, and maybe start, end, reciter "
+                        f"({error!r})"
                     ) from error
 
 
-def _row(row: dict[str, Any], root: Path, labelled: bool) -> dict[str, Any]:
+def _row(row: dict[str, Any], root: Path) -> dict[str, Any]:
     file = row["file"] if "file" in row else f"{row['repo']}/{row['path']}"
     verses = ("surah", "ayah", "last_ayah")
     numbers: dict[str, Any] = {name: int(row[name]) for name in verses if name in row}
@@ -163,8 +169,8 @@ def _row(row: dict[str, Any], root: Path, labelled: bool) -> dict[str, Any]:
     if "phonemes" in row:
         if numbers:
             raise ValueError("phonemes are for what is no verse")
-        numbers = {"surah": 0, "phonemes": str(row["phonemes"])}
-    if labelled and "surah" not in numbers:
+        numbers = {"phonemes": str(row["phonemes"])}
+    if numbers.setdefault("surah", 0) == 0 and "ayah" in numbers:
         raise KeyError("surah")
     if "last_ayah" in numbers:
         first = numbers["ayah"]
@@ -190,17 +196,27 @@ def symbols_of(index: QuranIndex, phonemes: str) -> list[int]:
     return [index.symbols.index(phoneme) for phoneme in phonemes]
 
 
-def _cut(row: dict[str, Any], audio: Int16) -> Int16:
+def _cuts(row: dict[str, Any], audio: Int16) -> list[Int16]:
+    """What the row names of the file's audio; speech without words in pieces."""
     start = int(row.get("start", 0.0) * SAMPLE_RATE)
     end = int(row["end"] * SAMPLE_RATE) if "end" in row else len(audio)
-    return audio[max(start, 0) : max(end, 0)]
+    whole = audio[max(start, 0) : max(end, 0)]
+    if row["surah"] or "phonemes" in row:
+        return [whole]
+    return np.array_split(whole, max(1, math.ceil(len(whole) / (_PIECE_SECONDS * SAMPLE_RATE))))
 
 
-def build(rows: list[dict[str, Any]], out: Path, index: QuranIndex) -> Report:
-    """Decode ``rows`` into the corpus ``out``; says what was kept and what was dropped."""
+def build(
+    rows: list[dict[str, Any]], out: Path, index: QuranIndex, *, codecs: float = 0.0
+) -> Report:
+    """Decode ``rows`` into the corpus ``out``; says what was kept and what was dropped.
+
+    ``codecs``: the share of the utterances that go through a random low-rate codec.
+    """
     import av
 
     out.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
     report = Report()
     # Names of reciters may differ by what a file name cannot hold: they share a file then.
     shards: dict[str, dict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
@@ -220,37 +236,49 @@ def build(rows: list[dict[str, Any]], out: Path, index: QuranIndex) -> Report:
                 except (OSError, av.FFmpegError):
                     audio = None
                 for row in utterances:
-                    cut = None if audio is None else _cut(row, audio)
-                    judgement = _judge(row, cut, index)
-                    report.judgements.append(judgement)
-                    if judgement.reason is not None or cut is None:
-                        continue
-                    pcm_file.write(cut.astype("<i2").tobytes())
-                    entry = Utterance(
-                        name,
-                        row["reciter"],
-                        row["surah"],
-                        row.get("ayah", 0),
-                        offset,
-                        len(cut),
-                        row.get("last_ayah", 0),
-                        row.get("phonemes", ""),
-                    )
-                    lines.write(json.dumps(asdict(entry), ensure_ascii=False) + "\n")
-                    offset += len(cut)
+                    for cut in [None] if audio is None else _cuts(row, audio):
+                        judgement = _judge(row, cut, index)
+                        report.judgements.append(judgement)
+                        if judgement.reason is not None or cut is None:
+                            continue
+                        if rng.random() < codecs:
+                            cut = _transcoded(cut, rng)
+                        pcm_file.write(cut.astype("<i2").tobytes())
+                        entry = Utterance(
+                            name,
+                            row["reciter"],
+                            row["surah"],
+                            row.get("ayah", 0),
+                            offset,
+                            len(cut),
+                            row.get("last_ayah", 0),
+                            row.get("phonemes", ""),
+                        )
+                        lines.write(json.dumps(asdict(entry), ensure_ascii=False) + "\n")
+                        offset += len(cut)
         print(f"{name}: {offset / SAMPLE_RATE / 3600:.1f} h", file=sys.stderr, flush=True)
     return report
+
+
+def _transcoded(pcm: Int16, rng: np.random.Generator) -> Int16:
+    import torch
+
+    from acoustic.channel import transcode
+
+    wave = transcode(torch.from_numpy(to_float(pcm)), rng).clamp(-1, 1)
+    heard: Int16 = (wave * 32767).short().numpy()
+    return heard
 
 
 def _judge(row: dict[str, Any], pcm: Int16 | None, index: QuranIndex) -> Judgement:
     """``pcm`` None: the file could not be read."""
     surah, ayah, last_ayah = row["surah"], row.get("ayah", 0), row.get("last_ayah", 0)
     spelled: str = row.get("phonemes", "")
-    measures, reason = None, None
+    measures, reason, phonemes = None, None, None
     try:
         if spelled:
             phonemes = len(symbols_of(index, spelled))
-        else:
+        elif surah:
             phonemes = len(index.spell(*_passage(index, surah, ayah, last_ayah)))
     except ValueError:
         reason = NO_PHONEME if spelled else NO_VERSE
@@ -260,8 +288,9 @@ def _judge(row: dict[str, Any], pcm: Int16 | None, index: QuranIndex) -> Judgeme
         elif not len(pcm):
             reason = EMPTY
         else:
-            measures = Measures.of(pcm, phonemes)
-            reason = measures.rejection(one_verse=not _several(surah, ayah, last_ayah))
+            measures = Measures.of(pcm, phonemes or 0)
+            one_verse = not _several(surah, ayah, last_ayah)
+            reason = measures.rejection(one_verse=one_verse, worded=phonemes is not None)
     return Judgement(row["file"], row["reciter"], surah, ayah, reason, measures, last_ayah)
 
 
@@ -281,6 +310,9 @@ def main() -> None:
         "--audio", type=Path, help="root of the files in the lists (default: each list's folder)"
     )
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument(
+        "--codecs", type=float, default=0.0, help="share that is to go through a low-rate codec"
+    )
     parser.add_argument("--reciter", action="append", help="only this reciter (repeatable)")
     parser.add_argument("--exclude", action="append", default=[], help="leave this reciter out")
     args = parser.parse_args()
@@ -296,7 +328,7 @@ def main() -> None:
         parser.error(str(error))
     if not rows:
         parser.error("nothing in the sources: name lists, or folders of files named SSSAAA")
-    report = build(rows, args.out, QuranIndex.load())
+    report = build(rows, args.out, QuranIndex.load(), codecs=args.codecs)
     report.save(args.out)
     print(f"dropped: {report.dropped() or 'nothing'}; see {args.out}/report.png", file=sys.stderr)
 

@@ -42,6 +42,7 @@ from acoustic.model import (
     Turns,
 )
 from acoustic.model_file import CHECKSUM, PROPERTY, Metadata, sha256
+from acoustic.recover import CONFIG, recover
 from quran_index import QuranIndex
 
 INPUTS = ("features", "own", "visible", "front0", "front1", "keys", "values", "convolved")
@@ -256,14 +257,20 @@ def export(
         proto = onnx.load(str(graph))
     about = metadata(model.config, symbols, emission_delay)
     said = json.dumps(asdict(about), ensure_ascii=False)
-    onnx.helper.set_model_props(proto, {PROPERTY: said})
+    shape = json.dumps(asdict(model.config))
+    onnx.helper.set_model_props(proto, {PROPERTY: said, CONFIG: shape})
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(proto.SerializeToString())
     path.with_suffix(CHECKSUM).write_text(f"{sha256(path)}  {path.name}\n")
 
 
 def load_average(path: Path) -> ConformerCTC:
-    """The averaged network of a training's ``final.pt``, or of a checkpoint."""
+    """The averaged network of a training's ``final.pt`` or checkpoint, or that of an exported file.
+
+    ValueError: it is none of these.
+    """
+    if path.suffix == ".onnx":
+        return recover(path)
     state = torch.load(path, map_location="cpu", weights_only=True)
     model = ConformerCTC(ModelConfig(**state["config"]))
     model.load_state_dict(state["average"])

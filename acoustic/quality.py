@@ -78,14 +78,19 @@ class Measures:
             rate=phonemes / max(sounding, 1 / SAMPLE_RATE),
         )
 
-    def rejection(self, *, one_verse: bool) -> str | None:
-        """Why the audio is not fit, if it is not; the plainest reason where there are several."""
+    def rejection(self, *, one_verse: bool, worded: bool = True) -> str | None:
+        """Why the audio is not fit, if it is not; the plainest reason where there are several.
+
+        ``worded``: it has a text, whose length must suit it.
+        """
         if self.seconds < MIN_SECONDS or (self.seconds > MAX_SECONDS and one_verse):
             return DURATION
         if self.level < LEAST_LEVEL:
             return SILENCE
         if self.clipped > MOST_CLIPPED:
             return CLIPPING
+        if not worded:
+            return None
         if self.pace > PACE[1]:
             return TOO_SHORT
         if self.pace < PACE[0]:

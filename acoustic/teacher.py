@@ -1,28 +1,25 @@
-"""Labels for speech of which nobody wrote down the phonemes, from a teacher.
+"""What a network that heard everybody thinks of recordings, for the streaming one to learn.
 
     python -m acoustic.teacher fit WHISPER.onnx --data CORPUS... --held-out CORPUS --out TEACHER.pt
-    python -m acoustic.teacher label TEACHER.pt LIST.jsonl --out LABELLED.jsonl
+    python -m acoustic.teacher listen TEACHER.pt --data CORPUS...
 
 The first fine-tunes Whisper's encoder (`acoustic.whisper`) to the phonemes of recitation, on the
-corpora, labels and augmentation that the streaming network learns from. The second writes down what
-it hears in recordings of anybody, in any language, as rows with ``phonemes`` for
-`acoustic.corpus`: pseudo-labels (Lee 2013), through which the streaming network hears thousands of
-voices. ``LIST.jsonl`` has a row per recording: ``file``, and ``reciter``, who speaks. Files are
-found beside the list.
+corpora, labels and augmentation that the streaming network learns from. The second lets it hear
+corpora, and leaves beside them what it thinks in every frame, and the phonemes that it hears where
+nobody wrote the words down (pseudo-labels, Lee 2013), in any language (`acoustic.lessons`). Through
+both the streaming network hears thousands of voices.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,27 +28,28 @@ from torch import Tensor, nn
 
 from acoustic import corpus
 from acoustic.augment import Augmentation
-from acoustic.batches import Batch, Collator, Sampler
-from acoustic.corpus import SAMPLE_RATE
+from acoustic.batches import Batch, Lectures, Lessons, Renderer, load
+from acoustic.corpus import Utterance
 from acoustic.evaluate import HeldOut
-from acoustic.features import SHIFT
-from acoustic.train import Budget, as_pronounced, ctc, device, weighted
-from acoustic.whisper import LONGEST, WhisperConfig, WhisperCTC, WhisperFeatures
+from acoustic.lessons import DIMENSIONS, FRAME, Labels, Thoughts, by_file, save_said, taught_file
+from acoustic.lessons import load as load_lessons
+from acoustic.train import Budget, ctc, device, weighted
+from acoustic.whisper import LONGEST, STACKED, WhisperConfig, WhisperCTC, WhisperFeatures
 from decoders import greedy
 from quran_index import QuranIndex
 
 _LEAST_RATE = 0.02  # share of the peak that is left at the end
-_LONGEST_EXAMPLE = 18.0  # seconds at its own tempo; slowed down it must not be `LONGEST`
+_LONGEST_EXAMPLE = 17.0  # seconds at its own tempo; slowed down it must not be `LONGEST`
 _LOG_STEPS = 25
-_LABELLED_SECONDS = 60.0  # of a batch
-_PIECE_SECONDS = 20.0  # what is longer is labelled in pieces
-_POOL = 96  # pieces sorted by length at a time, so that batches need little padding
-_LEAST_SECONDS = 0.5
+_HEARD_SECONDS = 240.0  # of a batch
 _LEAST_CONFIDENCE = 0.45
 # Log prior of a blank. Unsure of a sound the teacher says nothing, and of foreign speech it often
 # is unsure: without it a third of the sounds are missing, and who learns from that learns silence.
 _BLANK = -2.0
 _LEAST_PHONEMES = 3
+_THINKING_LAYERS = 0.75
+"""How far up thoughts are taken: the last layers think of phonemes alone."""
+_SURVEYED = 6000  # utterances of which the directions of thought are taken
 
 Float = npt.NDArray[np.float32]
 
@@ -63,20 +61,9 @@ class Recipe(Budget):
     encoder_rate: float = 1.5e-4
     head_rate: float = 1e-3
     warmup_steps: int = 100
-    one_breath_steps: int = 150
-    """Steps until it hears enough to say how a passage was pronounced."""
     batch_seconds: float = 48.0
     augmentation: Augmentation | None = field(default_factory=Augmentation)
     seed: int = 1
-
-
-class Piece(NamedTuple):
-    """A stretch of a recording, in seconds, and its features [T, BANDS]."""
-
-    row: dict[str, Any]
-    start: float
-    end: float
-    features: Tensor
 
 
 def hear(teacher: WhisperCTC, features: Sequence[Tensor]) -> list[Float]:
@@ -90,23 +77,17 @@ def hear(teacher: WhisperCTC, features: Sequence[Tensor]) -> list[Float]:
     return [heard[:count] for heard, count in zip(log_probs, frames.tolist(), strict=True)]
 
 
-def update(
-    teacher: WhisperCTC, optimizer: torch.optim.Optimizer, batch: Batch, index: QuranIndex | None
-) -> float:
-    """One optimiser step; the loss in nats per label.
-
-    ``index``: learn the pronunciation that was heard; None: one breath a verse.
-    """
+def update(teacher: WhisperCTC, optimizer: torch.optim.Optimizer, batch: Batch) -> Tensor:
+    """One optimiser step; the loss in nats per label."""
     with torch.autocast(batch.features.device.type, dtype=torch.bfloat16):
-        logits, frames = teacher(batch.features, batch.lengths)
-    if index is not None:
-        batch = as_pronounced(index.graph, logits, frames, batch)
-    loss = ctc(logits, frames, batch)
+        logits, _ = teacher(batch.features, batch.lengths)
+    batch.ready()
+    loss = ctc(logits, batch)
     optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(teacher.parameters(), 1.0)
     optimizer.step()
-    return loss.item()
+    return loss.detach()
 
 
 def fit(
@@ -139,16 +120,16 @@ def fit(
 
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
     extract = WhisperFeatures(device())
-    collate = Collator(extract.device, index, rng, extract)
-    losses: list[float] = []
-    for step, batch in enumerate(_batches(data, collate, rng, recipe)):
+    corpora = [(load_lessons(folder, index), factor) for folder, factor in data]
+    losses: list[Tensor] = []
+    for step, batch in enumerate(_batches(corpora, Renderer(extract, rng), recipe)):
         if done(step) >= 1:
             break
-        heard = index if step >= recipe.one_breath_steps else None
-        losses.append(update(teacher, optimizer, batch, heard))
+        losses.append(update(teacher, optimizer, batch))
         schedule.step()
         if len(losses) == _LOG_STEPS:
-            print(f"step {step + 1}: {np.mean(losses):.3f} nats a phoneme", file=sys.stderr)
+            mean = float(torch.stack(losses).mean())
+            print(f"step {step + 1}: {mean:.3f} nats a phoneme", file=sys.stderr, flush=True)
             losses.clear()
     teacher.eval()
     if held_out is not None:
@@ -163,77 +144,100 @@ def fit(
 
 
 def _batches(
-    data: Sequence[tuple[Path, float]],
-    collate: Collator,
-    rng: np.random.Generator,
-    recipe: Recipe,
+    corpora: Sequence[tuple[Lessons, float]], render: Renderer, recipe: Recipe
 ) -> Iterator[Batch]:
     """Batches of what Whisper can hear at once, without end."""
-    sampler = Sampler([(corpus.load(folder), factor) for folder, factor in data], rng)
-    settings = recipe.augmentation
-    while True:
-        for examples in sampler.batches(_LONGEST_EXAMPLE, recipe.batch_seconds, settings):
-            if max(e.rendered for e in examples) > LONGEST:
-                continue
-            batch = collate(examples, settings)
-            if batch is not None:
-                yield batch
+    lectures = Lectures(
+        corpora, _LONGEST_EXAMPLE, recipe.batch_seconds, recipe.augmentation, (recipe.seed,)
+    )
+    for lecture in load(lectures, device()):
+        batch = render(lecture, recipe.augmentation)
+        if batch.features.shape[1] <= LONGEST * 100:
+            yield batch
 
 
-def label(
-    teacher: WhisperCTC, rows: Iterable[dict[str, Any]], index: QuranIndex
-) -> Iterator[dict[str, Any]]:
-    """Rows with the ``phonemes`` heard in the recordings of ``rows``, in pieces of up to 20 s.
-
-    Pieces of which little was heard, or little of it surely, are left out.
-    """
-    pool: list[Piece] = []
-    extract = WhisperFeatures(next(teacher.parameters()).device)
-    for row in rows:
-        pool += _pieces(row, extract)
-        if len(pool) >= _POOL:
-            yield from _labelled(teacher, pool, index)
-            pool.clear()
-    yield from _labelled(teacher, pool, index)
-
-
-def _pieces(row: dict[str, Any], extract: WhisperFeatures) -> Iterator[Piece]:
-    import av
-
-    try:
-        pcm = corpus.decode(Path(row["file"]))
-    except (OSError, av.FFmpegError) as error:
-        print(f"{row['file']}: {error}", file=sys.stderr)
-        return
-    count = math.ceil(len(pcm) / (_PIECE_SECONDS * SAMPLE_RATE))
-    bounds = np.linspace(0, len(pcm), count + 1).astype(int).tolist()
-    for start, end in pairwise(bounds):
-        if end - start >= _LEAST_SECONDS * SAMPLE_RATE:
-            wave = torch.from_numpy(corpus.to_float(pcm[start:end]))
-            features = extract.plain(wave.to(extract.device))
-            yield Piece(row, start / SAMPLE_RATE, end / SAMPLE_RATE, features)
+def listen(teacher: WhisperCTC, folders: Sequence[Path], index: QuranIndex) -> None:
+    """Leave beside the corpora what it thinks of them and, where there are no words, hears."""
+    rng = np.random.default_rng(0)
+    files = [file for folder in folders for file in by_file(corpus.load(folder))]
+    everything = [u for _, utterances in files for u in utterances]
+    surveyed = [everything[i] for i in rng.permutation(len(everything))[:_SURVEYED]]
+    states = (hidden[heard] for _, _, hidden, heard in _heard(teacher, surveyed))
+    basis = _directions([some[::3].cpu() for some in states])
+    for file, utterances in files:
+        first = np.cumsum([0] + [u.samples // FRAME for u in utterances])
+        thoughts = np.zeros((int(first[-1]), DIMENSIONS), np.float16)
+        at = {utterance: i for i, utterance in enumerate(utterances)}
+        said: list[Labels] = [np.zeros(0, np.int16)] * len(utterances)
+        for batch, log_probs, hidden, _ in _heard(teacher, utterances):
+            for utterance, heard, told in zip(batch, log_probs, basis.of(hidden), strict=True):
+                i = at[utterance]
+                thoughts[first[i] : first[i + 1]] = told[: len(heard)]
+                said[i] = _labels(heard)
+        np.save(taught_file(file), thoughts)
+        if not any(u.worded for u in utterances):
+            save_said(file, said)
+        print(f"{file}: {len(utterances)} utterances", file=sys.stderr, flush=True)
 
 
-def _labelled(
-    teacher: WhisperCTC, pool: list[Piece], index: QuranIndex
-) -> Iterator[dict[str, Any]]:
-    pool = sorted(pool, key=lambda piece: len(piece.features))
-    while pool:
-        longest = len(pool[-1].features)
-        several = max(1, round(_LABELLED_SECONDS * SAMPLE_RATE / SHIFT) // longest)
-        batch, pool = pool[-several:], pool[:-several]
-        for piece, log_probs in zip(batch, hear(teacher, [p.features for p in batch]), strict=True):
-            log_probs[:, 0] += _BLANK
-            symbols, odds = greedy(log_probs), np.exp(log_probs)
-            sure = (odds.max(axis=1) / odds.sum(axis=1))[odds.argmax(axis=1) != 0]
-            if len(symbols) >= _LEAST_PHONEMES and sure.mean() >= _LEAST_CONFIDENCE:
-                yield {
-                    "file": str(Path(piece.row["file"]).resolve()),
-                    "reciter": piece.row["reciter"],
-                    "start": round(piece.start, 3),
-                    "end": round(piece.end, 3),
-                    "phonemes": "".join(index.symbols[s] for s in symbols),
-                }
+def _heard(
+    teacher: WhisperCTC, utterances: Sequence[Utterance]
+) -> Iterator[tuple[list[Utterance], list[Float], Tensor, Tensor]]:
+    """Batches of utterances: log-probs [T, symbols] of each, hidden states [B, T, width], and in
+    which frames [B, T] something was heard; not of what is too long."""
+    extract = WhisperFeatures(device())
+    short = sorted(
+        (u for u in utterances if u.samples <= LONGEST * corpus.SAMPLE_RATE),
+        key=lambda u: u.samples,
+    )
+    hidden: list[Tensor] = []
+    layers = teacher.encoder.layers
+    layer = layers[round(len(layers) * _THINKING_LAYERS) - 1]
+    hook = layer.register_forward_hook(lambda module, given, told: hidden.append(told))
+    while short:
+        several = max(1, int(_HEARD_SECONDS * corpus.SAMPLE_RATE) // short[-1].samples)
+        batch, short = short[-several:], short[:-several]
+        features = [extract.plain(torch.from_numpy(u.wave()).to(extract.device)) for u in batch]
+        log_probs = hear(teacher, features)
+        states = hidden.pop().float()
+        count = states.shape[1] // STACKED
+        states = states[:, : count * STACKED].reshape(len(batch), count, STACKED, -1).mean(2)
+        frames = torch.tensor([len(heard) for heard in log_probs], device=states.device)
+        within = torch.arange(count, device=states.device)[None] < frames[:, None]
+        yield batch, log_probs, states, within
+    hook.remove()
+
+
+class _Directions(NamedTuple):
+    """Principal components [width, DIMENSIONS] of hidden states, of mean variance 1."""
+
+    mean: Tensor
+    components: Tensor
+
+    def of(self, hidden: Tensor) -> Thoughts:
+        """Hidden states [..., width] in these directions."""
+        told: Thoughts = ((hidden - self.mean) @ self.components).half().cpu().numpy()
+        return told
+
+
+def _directions(hidden: Sequence[Tensor]) -> _Directions:
+    every = torch.cat(list(hidden)).double()
+    mean = every.mean(0)
+    values, vectors = torch.linalg.eigh((every - mean).T @ (every - mean) / len(every))
+    share = values[-DIMENSIONS:].sum() / values.sum()
+    print(f"{DIMENSIONS} directions hold {share:.1%} of the variance", file=sys.stderr)
+    components = vectors[:, -DIMENSIONS:] / values[-DIMENSIONS:].mean().sqrt()
+    return _Directions(mean.float().to(device()), components.float().to(device()))
+
+
+def _labels(log_probs: Float) -> Labels:
+    """What was heard; nothing where that is little, or little of it sure."""
+    log_probs[:, 0] += _BLANK
+    symbols, odds = greedy(log_probs), np.exp(log_probs)
+    sure = (odds.max(axis=1) / odds.sum(axis=1))[odds.argmax(axis=1) != 0]
+    if len(symbols) < _LEAST_PHONEMES or sure.mean() < _LEAST_CONFIDENCE:
+        symbols = []
+    return np.array(symbols, np.int16)
 
 
 def save(teacher: WhisperCTC, path: Path) -> None:
@@ -242,7 +246,7 @@ def save(teacher: WhisperCTC, path: Path) -> None:
     torch.save({"weights": weights, "config": asdict(teacher.config)}, path)
 
 
-def load(path: Path) -> WhisperCTC:
+def load_teacher(path: Path) -> WhisperCTC:
     """What `save` wrote, ready to hear."""
     state = torch.load(path, map_location=device(), weights_only=True)
     teacher = WhisperCTC(WhisperConfig(**state["config"])).to(device())
@@ -259,20 +263,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     fitting.add_argument("--held-out", type=Path, help="corpus folder to measure on")
     fitting.add_argument("--minutes", type=float, default=40.0)
     fitting.add_argument("--out", type=Path, required=True)
-    labelling = commands.add_parser("label", help="write down what it hears")
-    labelling.add_argument("teacher", type=Path)
-    labelling.add_argument("list", type=Path, help="lines of JSON: file, reciter")
-    labelling.add_argument("--out", type=Path, required=True)
+    fitting.add_argument("--batch-seconds", type=float, default=48.0, help="of audio")
+    listening = commands.add_parser("listen", help="leave beside corpora what it thinks of them")
+    listening.add_argument("teacher", type=Path)
+    listening.add_argument("--data", type=Path, nargs="+", required=True)
     args = parser.parse_args(arguments)
     try:
         if args.command == "fit":
-            recipe = Recipe(minutes=args.minutes)
+            recipe = Recipe(minutes=args.minutes, batch_seconds=args.batch_seconds)
             save(fit(args.whisper, args.data, args.held_out, recipe), args.out)
-            return
-        rows = list(corpus.read_list(args.list, labelled=False))
-        with open(args.out, "w", encoding="utf-8") as out:
-            for row in label(load(args.teacher), rows, QuranIndex.load()):
-                out.write(json.dumps(row, ensure_ascii=False) + "\n")
+        else:
+            listen(load_teacher(args.teacher), args.data, QuranIndex.load())
     except (OSError, ValueError) as error:
         parser.error(str(error))
 

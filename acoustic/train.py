@@ -14,8 +14,7 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from enum import IntEnum
 from functools import partial
@@ -27,22 +26,22 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from acoustic import corpus
 from acoustic.augment import Augmentation, FeatureExtractor
-from acoustic.batches import Batch, Collator, Example, Sampler
+from acoustic.batches import Batch, Lectures, Lessons, Renderer, load
 from acoustic.encoder import WEIGHTS
 from acoustic.evaluate import HeldOut, hear
+from acoustic.export import load_average
+from acoustic.lessons import DIMENSIONS
+from acoustic.lessons import load as load_lessons
 from acoustic.model import CHUNKS, ConformerCTC, ModelConfig
 from acoustic.processes import share_work
 from acoustic.stopping import StopSignals
-from decoders.align import pronunciation
 from quran_index import QuranIndex
-from quran_index.graph import Graph
 
 SHIPPED = WEIGHTS.with_suffix(".pt")
 """The averaged weights of the shipped model, in half precision."""
 
-EMA_DECAY, EMA_EVERY = 0.99, 5  # taken every few steps: it costs a pass over the weights
+EMA_DECAY, EMA_EVERY = 0.98, 5  # taken every few steps: it costs a pass over the weights
 _ALL = 1024  # frames, more than any example has: the network that sees everything, to compare with
 LOOK_AHEADS = (*CHUNKS, _ALL)
 LOOK_AHEAD_SHARES = (0.06, 0.1, 0.6, 0.12, 0.12)
@@ -75,7 +74,7 @@ class Recipe(Budget):
     warmup_steps: int = 300
     batch_seconds: float = 64.0
     longest: float = 30.0
-    first_fraction: float = 0.1
+    first_fraction: float = 0.05
     """The share of the time that hears short verses only, and plainly."""
     longest_first: float = 7.0
     middle_weight: float = 0.3
@@ -87,18 +86,23 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def ctc(logits: Tensor, frames: Tensor, batch: Batch) -> Tensor:
+def ctc(logits: Tensor, batch: Batch) -> Tensor:
     """CTC loss in nats per label."""
     log_probs = logits.float().log_softmax(-1).transpose(0, 1)
     loss = F.ctc_loss(
-        log_probs, batch.labels, frames, batch.counts, reduction="sum", zero_infinity=True
+        log_probs,
+        batch.labels,
+        batch.label_frames,
+        batch.counts,
+        reduction="sum",
+        zero_infinity=True,
     )
-    return loss / batch.counts.sum()
+    return loss / int(batch.counts.sum())
 
 
-def average_gradients(model: nn.Module) -> None:
+def average_gradients(parameters: Sequence[nn.Parameter]) -> None:
     """Mean of every gradient over the processes, in one message."""
-    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    gradients = [p.grad for p in parameters if p.grad is not None]
     flat = torch.cat([g.flatten() for g in gradients])
     dist.all_reduce(flat)
     flat /= dist.get_world_size()
@@ -111,8 +115,7 @@ def average_weights(average: nn.Module, model: nn.Module, decay: float) -> None:
     """Move the moving average, weights and running statistics alike, towards the model."""
     with torch.no_grad():
         mine, theirs = average.state_dict().values(), model.state_dict().values()
-        for a, b in zip(mine, theirs, strict=True):
-            a.lerp_(b, 1 - decay)
+        torch._foreach_lerp_(list(mine), list(theirs), 1 - decay)
 
 
 def learning_rate(recipe: Recipe, peak: float, step: int, fraction: float) -> float:
@@ -122,27 +125,29 @@ def learning_rate(recipe: Recipe, peak: float, step: int, fraction: float) -> fl
     return float(rate * min(1.0, (step + 1) / recipe.warmup_steps))
 
 
-def as_pronounced(graph: Graph, logits: Tensor, frames: Tensor, batch: Batch) -> Batch:
-    """The batch with each passage spelled as it was most likely said, by forced alignment.
+class Understanding(nn.Module):
+    """What a teacher thinks, told from the middle of the network (Hinton et al. 2015, with hidden
+    states in place of probabilities): a linear layer after two thirds of the blocks.
 
-    A reader's pauses are in no label file; the network knows best where they are as soon as it
-    knows anything.
+    It is there for training alone.
     """
-    log_probs = logits.detach().float().log_softmax(-1).cpu().numpy()
-    counts, labels = batch.counts.tolist(), []
-    one_breath = torch.split(batch.labels, counts)
-    for heard, length, words, given in zip(
-        log_probs, frames.tolist(), batch.words, one_breath, strict=True
-    ):
-        said = given.cpu()
-        if words is not None:
-            with suppress(ValueError):  # no room for it
-                said = torch.from_numpy(pronunciation(heard[:length], graph, *words)).long()
-        labels.append(said)
-    return batch._replace(
-        labels=torch.cat(labels).to(batch.labels.device),
-        counts=torch.tensor([len(y) for y in labels], device=batch.counts.device),
-    )
+
+    def __init__(self, network: ConformerCTC) -> None:
+        super().__init__()
+        self.linear = nn.Linear(network.config.width, DIMENSIONS)
+        self._hidden = torch.empty(0)
+        block = network.blocks[round(len(network.blocks) * 2 / 3) - 1]
+        block.register_forward_hook(self._keep)
+
+    def _keep(self, block: nn.Module, given: tuple[object, ...], hidden: Tensor) -> None:
+        self._hidden = hidden
+
+    def loss(self, taught: Tensor, known: Tensor) -> Tensor:
+        """Mean squared error of what was heard last; ``taught`` and ``known`` as in `Batch`."""
+        told = self.linear(self._hidden.float())
+        errors = (told - taught.float()).square().mean(-1)
+        mean: Tensor = (errors * known).sum() / known.sum().clamp(min=1)
+        return mean
 
 
 class Trainer:
@@ -152,10 +157,10 @@ class Trainer:
         self,
         config: ModelConfig,
         recipe: Recipe,
-        graph: Graph,
         checkpoint: Path,
-        init: Path | None = None,
+        begun: ConformerCTC | None = None,
     ) -> None:
+        """``begun``: a network of the same shape to go on from, unless there is a checkpoint."""
         self.device = device()
         torch.manual_seed(recipe.seed)
         self.model = ConformerCTC(config).to(self.device)
@@ -165,11 +170,12 @@ class Trainer:
         self.heard = 0.0  # hours of audio, in this process
         self._started = time.monotonic()
         self._recipe = recipe
-        self._peak_rate = recipe.peak_rate if init is None else recipe.init_rate
-        self._graph = graph
+        self._peak_rate = recipe.peak_rate if begun is None else recipe.init_rate
         self._checkpoint = checkpoint
-        matrices = [p for p in self.model.parameters() if p.ndim > 1]
-        vectors = [p for p in self.model.parameters() if p.ndim <= 1]
+        self._understanding = Understanding(self.model).to(self.device)
+        self._parameters = [*self.model.parameters(), *self._understanding.parameters()]
+        matrices = [p for p in self._parameters if p.ndim > 1]
+        vectors = [p for p in self._parameters if p.ndim <= 1]
         self._optimizer = torch.optim.AdamW(
             [
                 {"params": matrices, "weight_decay": 0.02},
@@ -180,8 +186,9 @@ class Trainer:
         )
         if checkpoint.exists():
             self._resume()
-        elif init is not None:
-            self._start_from(init)
+        elif begun is not None:
+            self.model.load_state_dict(begun.state_dict())
+            self.average.load_state_dict(begun.state_dict())
         self.model.train()
         self.average.eval()
 
@@ -189,6 +196,7 @@ class Trainer:
         state = torch.load(self._checkpoint, map_location=self.device, weights_only=True)
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
+        self._understanding.load_state_dict(state["understanding"])
         self._optimizer.load_state_dict(state["optimizer"])
         self.step, self.heard = state["step"], state["heard"]
         self._started -= state["spent"]
@@ -209,6 +217,7 @@ class Trainer:
         state = {
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
+            "understanding": self._understanding.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "step": self.step,
             "heard": self.heard,
@@ -223,34 +232,31 @@ class Trainer:
         weights = {name: value.half() for name, value in self.average.state_dict().items()}
         torch.save({"average": weights, "config": asdict(self.model.config)}, path)
 
-    def _start_from(self, path: Path) -> None:
-        """Take the weights of an earlier training's `save_average`; its shape must be the same."""
-        weights = torch.load(path, map_location=self.device, weights_only=True)["average"]
-        self.model.load_state_dict(weights)
-        self.average.load_state_dict(weights)
+    def update(self, batch: Batch, chunk: int) -> Tensor:
+        """One optimiser step; the loss in nats per label, and that of `Understanding`, nan if
+        nothing was taught.
 
-    def update(self, batch: Batch | None, chunk: int, align: bool) -> float:
-        """One optimiser step; the loss in nats per label (nan where there was nothing to learn).
-
-        ``align``: learn the pronunciation that the network heard, rather than one breath a verse.
+        They need not have been computed yet.
         """
         self._optimizer.zero_grad()
-        loss = torch.tensor(float("nan"))
-        if batch is None:  # still, every process must have gradients to average
-            for parameter in self.model.parameters():
+        with torch.autocast(self.device.type, dtype=torch.bfloat16):
+            logits, middle, _ = self.model(batch.features, batch.lengths, chunk)
+        batch.ready()
+        loss = ctc(logits, batch)
+        weight = self._recipe.middle_weight
+        total = (1 - weight) * loss + weight * ctc(middle, batch)
+        misunderstood = torch.full_like(loss, torch.nan)
+        if batch.taught is not None and batch.known is not None:
+            misunderstood = self._understanding.loss(batch.taught, batch.known)
+            total = total + misunderstood
+        total.backward()  # type: ignore[no-untyped-call]
+        for parameter in self._understanding.parameters():
+            if parameter.grad is None:  # nothing was taught, but processes average all gradients
                 parameter.grad = torch.zeros_like(parameter)
-        else:
-            with torch.autocast(self.device.type, dtype=torch.bfloat16):
-                logits, middle, frames = self.model(batch.features, batch.lengths, chunk)
-            if align:
-                batch = as_pronounced(self._graph, logits, frames, batch)
-            loss = ctc(logits, frames, batch)
-            weight = self._recipe.middle_weight
-            ((1 - weight) * loss + weight * ctc(middle, frames, batch)).backward()  # type: ignore[no-untyped-call]
-            self.heard += float(batch.lengths.sum()) * 0.01 / 3600
+        self.heard += batch.features.shape[0] * batch.features.shape[1] * 0.01 / 3600
         if dist.is_initialized():
-            average_gradients(self.model)
-        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+            average_gradients(self._parameters)
+        nn.utils.clip_grad_norm_(self._parameters, 1.0)
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate(self._recipe, self._peak_rate, self.step, self.fraction)
         self._optimizer.step()
@@ -258,7 +264,7 @@ class Trainer:
         if self.step % EMA_EVERY == 0:
             decay = min(EMA_DECAY, self.step / (self.step + 100))
             average_weights(self.average, self.model, decay)
-        return loss.item()
+        return torch.stack([loss, misunderstood]).detach()
 
 
 class _End(IntEnum):
@@ -283,7 +289,7 @@ class _Log:
 
     def __init__(self, path: Path, trainer: Trainer, held_out: HeldOut | None) -> None:
         self._path, self._trainer, self._held_out = path, trainer, held_out
-        self._losses: list[float] = []
+        self._losses: list[Tensor] = []
         self._saved = self._evaluated = time.monotonic()
 
     def _write(self, **values: float) -> None:
@@ -291,12 +297,14 @@ class _Log:
         with open(self._path, "a", encoding="utf-8") as lines:
             lines.write(json.dumps({k: round(v, 5) for k, v in row.items()}) + "\n")
 
-    def after_step(self, loss: float) -> None:
-        self._losses.append(loss)
+    def after_step(self, losses: Tensor) -> None:
+        self._losses.append(losses)
         now = time.monotonic()
         if self._trainer.step % LOG_STEPS == 0:
             hours = self._trainer.heard * (dist.get_world_size() if dist.is_initialized() else 1)
-            self._write(hours=hours, loss=float(np.nanmean(self._losses)))
+            loss, misunderstood = torch.stack(self._losses).nanmean(0).tolist()
+            taught = {} if np.isnan(misunderstood) else {"taught": misunderstood}
+            self._write(hours=hours, loss=loss, **taught)
             self._losses.clear()
         if now - self._evaluated > EVALUATE_SECONDS:
             self.evaluate()
@@ -309,6 +317,38 @@ class _Log:
         if self._held_out is not None:
             network = self._trainer.average
             self._write(per=self._held_out.per(lambda wave: hear(network, wave)))
+
+
+def _batches(
+    trainer: Trainer,
+    corpora: Sequence[tuple[Lessons, float]],
+    recipe: Recipe,
+    rng: np.random.Generator,
+    rank: int,
+    *,
+    plainly: bool,
+) -> Iterator[Batch]:
+    """What there is to learn: at first short and plain, if so, later as `Augmentation` has it.
+
+    One batch ahead: a GPU renders the next one while this process still prepares a step.
+    """
+    render = Renderer(FeatureExtractor(trainer.device), rng)
+    coming: Batch | None = None
+    for first in (True, False) if plainly else (False,):
+        settings = None if first else Augmentation()
+        lectures = Lectures(
+            corpora,
+            recipe.longest_first if first else recipe.longest,
+            recipe.batch_seconds,
+            settings,
+            (recipe.seed, rank, trainer.step),
+        )
+        for lecture in load(lectures, trainer.device):
+            ready, coming = coming, render(lecture, settings)
+            if ready is not None:
+                yield ready
+            if first and trainer.fraction >= recipe.first_fraction:
+                break
 
 
 def train(
@@ -324,37 +364,32 @@ def train(
     """One process's share of training; rank 0 logs, evaluates and saves.
 
     ``data``: corpora, and how many times as often as its voices deserve each is to be heard.
-    Whether it came to its end: False if any process was asked to stop (`StopSignals`) before.
+    ``init``: weights to start from; the network then has their shape. Whether it came to its end:
+    False if any process was asked to stop (`StopSignals`) before.
     """
     torch.set_num_threads(1)
+    torch.set_float32_matmul_precision("high")
     if world > 1:
         dist.init_process_group("gloo", rank=rank, world_size=world)
     index = QuranIndex.load()
-    config = ModelConfig(symbols=len(index.symbols), **shape)
-    trainer = Trainer(config, recipe, index.graph, out / "checkpoint.pt", init)
+    begun = None if init is None else load_average(init)
+    config = ModelConfig(symbols=len(index.symbols), **shape) if begun is None else begun.config
+    trainer = Trainer(config, recipe, out / "checkpoint.pt", begun)
+    corpora = [(load_lessons(folder, index), factor) for folder, factor in data]
     rng = np.random.default_rng((recipe.seed, rank, trainer.step))
-    sampler = Sampler([(corpus.load(folder), factor) for folder, factor in data], rng)
-    collate = Collator(trainer.device, index, rng, FeatureExtractor(trainer.device))
+    batches = _batches(trainer, corpora, recipe, rng, rank, plainly=init is None)
     log = None
     if rank == 0:
         held = HeldOut.load(held_out, index) if held_out is not None else None
         log = _Log(out / "log.jsonl", trainer, held)
         if init is not None and not trainer.step:
             log.evaluate()  # what there is to lose
-    pending: list[list[Example]] = []
     with StopSignals() as stop:
         while (end := _agreed_end(trainer, stop)) is _End.NOT_YET:
-            first = init is None and trainer.fraction < recipe.first_fraction
-            settings = None if first else Augmentation()
-            if not pending:
-                longest = recipe.longest_first if first else recipe.longest
-                pending = list(sampler.batches(longest, recipe.batch_seconds, settings))
-            batch = collate(pending.pop(), settings)
-            loss = trainer.update(
-                batch, int(rng.choice(LOOK_AHEADS, p=LOOK_AHEAD_SHARES)), align=not first
-            )
+            chunk = int(rng.choice(LOOK_AHEADS, p=LOOK_AHEAD_SHARES))
+            losses = trainer.update(next(batches), chunk)
             if log is not None:
-                log.after_step(loss)
+                log.after_step(losses)
         if log is not None:
             trainer.save()
             if end is _End.FINISHED:
@@ -388,16 +423,21 @@ def main() -> None:
         "--init",
         type=lambda name: SHIPPED if name == "shipped" else Path(name),
         metavar="shipped|PATH",
-        help="the shipped weights, or the final.pt of a training, to start from",
+        help="the shipped weights, a training's final.pt, or an exported .onnx, to start from, "
+        "in their shape",
     )
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--batch-seconds", type=float, default=64.0, help="of audio, a process")
+    parser.add_argument("--rate", type=float, help="peak learning rate")
     parser.add_argument("--width", type=int, default=192)
     parser.add_argument("--layers", type=int, default=10)
+    parser.add_argument("--heads", type=int, default=4)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    recipe = Recipe(minutes=args.minutes)
-    shape = {"width": args.width, "layers": args.layers}
+    rates = {} if args.rate is None else {"peak_rate": args.rate, "init_rate": args.rate}
+    recipe = Recipe(minutes=args.minutes, batch_seconds=args.batch_seconds, **rates)
+    shape = {"width": args.width, "layers": args.layers, "heads": args.heads}
     share = partial(train, args.data, args.held_out, args.out, recipe, shape, args.init)
     if args.processes == 1:
         finished = share(0, 1)

@@ -29,7 +29,8 @@ LONGEST = 29.0
 """Seconds of audio that it can hear at once; there are positions for 30."""
 
 _WINDOW = 400  # points of the spectra that Whisper knows; ours are finer
-_STACKED = SUBSAMPLING // 2  # of its frames of 20 ms make one of ours
+STACKED = SUBSAMPLING // 2
+"""Of its frames of 20 ms make one of ours."""
 _HEAD_WIDTH = 64
 _MATRICES = (
     "self_attn.q_proj",
@@ -50,14 +51,15 @@ def mel_filters(warp: float = 1.0, fft: int = FFT) -> Float:
 
 
 class WhisperFeatures(FeatureExtractor):
-    """Log-mel features [T, BANDS] as Whisper wants them, plain or augmented."""
+    """Log-mel features as Whisper wants them, plain or augmented."""
 
     mel_filters = staticmethod(mel_filters)
 
     @staticmethod
     def _normalised_log(power: Tensor) -> Tensor:
         logs = power.clamp(min=1e-10).log10()
-        return (torch.maximum(logs, logs.max() - 8.0) + 4.0) / 4.0
+        loudest = logs.amax((1, 2), keepdim=True)
+        return (torch.maximum(logs, loudest - 8.0) + 4.0) / 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +91,11 @@ class _Attention(nn.Module):
             projection(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for projection in (self.q_proj, self.k_proj, self.v_proj)
         )
-        # Written out: on CPU the gradient of the fused operator takes several times as long.
-        scores = (q @ k.transpose(-1, -2)) * q.shape[-1] ** -0.5 + bias
-        attended = scores.softmax(-1).to(v.dtype) @ v
+        if q.is_cuda:
+            attended = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
+        else:  # where the gradient of the fused operator takes several times as long
+            scores = (q @ k.transpose(-1, -2)) * q.shape[-1] ** -0.5 + bias
+            attended = scores.softmax(-1).to(v.dtype) @ v
         out: Tensor = self.out_proj(attended.transpose(1, 2).flatten(2))
         return out
 
@@ -148,7 +152,7 @@ class WhisperCTC(nn.Module):
         self.config = config
         self.encoder = WhisperEncoder(config)
         self.head = nn.Sequential(
-            nn.Linear(_STACKED * config.width, config.width),
+            nn.Linear(STACKED * config.width, config.width),
             nn.GELU(),
             nn.Linear(config.width, config.symbols),
         )
@@ -173,7 +177,7 @@ class WhisperCTC(nn.Module):
         """Logits, and the lengths in frames."""
         x = F.pad(features, (0, 0, 0, -features.shape[1] % SUBSAMPLING))
         encoded = self.encoder(x, lengths)
-        return self.head(encoded.unflatten(1, (-1, _STACKED)).flatten(2)), lengths // SUBSAMPLING
+        return self.head(encoded.unflatten(1, (-1, STACKED)).flatten(2)), lengths // SUBSAMPLING
 
 
 def read_encoder(path: Path) -> dict[str, Tensor]:

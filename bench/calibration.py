@@ -24,7 +24,7 @@ import torch
 from matplotlib.figure import Figure
 
 from acoustic import corpus
-from acoustic.channel import reverberate, transcode
+from acoustic.channel import reverberate, room_response, transcode
 from quran_index import QuranIndex
 from stream.audio import SAMPLE_RATE
 from stream.engine import Engine
@@ -85,7 +85,7 @@ def recitations(
         verse = index.verse_of(utterance.surah, utterance.ayah)
         expected = frozenset(index.reference(same) for same in index.identical(verse))
         plain = torch.from_numpy(utterance.wave())
-        room = reverberate(plain, rng)
+        room = reverberate(plain, torch.from_numpy(room_response(rng)))
         for wave in (plain, room, transcode(room, rng)):
             yield _in_quiet(wave.numpy(), rng), expected
 

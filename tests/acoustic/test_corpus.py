@@ -139,6 +139,31 @@ def test_a_recording_may_hold_words_that_are_no_quran(tmp_path: Path, index: Qur
         word.passage(index)
 
 
+def test_speech_that_nobody_wrote_down_is_kept_in_pieces(tmp_path: Path, index: QuranIndex) -> None:
+    shutil.copy(SAMPLE, tmp_path)
+    write_wav(tmp_path / "silence.wav", np.zeros(2 * SAMPLE_RATE, "<i2"))
+    rows = [{"file": SAMPLE.name}, {"file": "silence.wav"}]
+    listed = list(read_list(write_list(tmp_path / "list.jsonl", *rows)))
+    report = build(listed, tmp_path / "corpus", index)
+    assert report.dropped() == {"silence": 1}
+    pieces = load(tmp_path / "corpus")
+    length = len(decode(SAMPLE))
+    assert len(pieces) == -(-length // (20 * SAMPLE_RATE)) > 1
+    assert sum(piece.samples for piece in pieces) == length
+    assert not any(piece.worded for piece in pieces)
+
+
+def test_a_share_of_a_corpus_goes_through_codecs(tmp_path: Path, index: QuranIndex) -> None:
+    shutil.copy(SAMPLE, tmp_path)
+    row = {"file": SAMPLE.name, "surah": 1, "ayah": 1, "end": 4.0}
+    listed = list(read_list(write_list(tmp_path / "list.jsonl", *[row] * 20)))
+    build(listed, tmp_path / "corpus", index, codecs=0.5)
+    plain = decode(SAMPLE)[: 4 * SAMPLE_RATE]
+    heard = [utterance.pcm() for utterance in load(tmp_path / "corpus")]
+    assert all(len(pcm) == len(plain) for pcm in heard)
+    assert 3 <= sum(not np.array_equal(pcm, plain) for pcm in heard) <= 17
+
+
 def test_a_corpus_without_runs_is_still_read(tmp_path: Path, index: QuranIndex) -> None:
     common = {"corpus": "x", "reciter": "X", "surah": 1, "start": 0, "samples": 9}
     write_list(tmp_path / "x.jsonl", common | {"ayah": 0}, common | {"ayah": 3})
@@ -150,7 +175,7 @@ def test_a_corpus_without_runs_is_still_read(tmp_path: Path, index: QuranIndex) 
 @pytest.mark.parametrize(
     "line",
     [
-        *('{"file": "a.wav"}', '{"surah": 1}', "[]", "{", '{"file": "a", "surah": "x"}'),
+        *('{"file": "a", "ayah": 1}', '{"surah": 1}', "[]", "{", '{"file": "a", "surah": "x"}'),
         '{"file": "a", "surah": 1, "phonemes": "x"}',
         *(f'{{"file": "a", "surah": 1, {run}}}' for run in ('"ayah": 3, "last_ayah": 2', LAST)),
     ],

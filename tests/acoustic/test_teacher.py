@@ -1,4 +1,4 @@
-"""A tiny Whisper, from its ONNX file to labels for recordings that have none."""
+"""A tiny Whisper, from its ONNX file to what it thinks of recordings."""
 
 import json
 import warnings
@@ -13,7 +13,7 @@ from onnxruntime.quantization import quantize_dynamic
 from rapidfuzz.distance import Levenshtein
 from torch import Tensor
 
-from acoustic import corpus, teacher
+from acoustic import corpus, lessons, quality, teacher
 from acoustic.corpus import SAMPLE_RATE
 from acoustic.mel import slaney_filters
 from acoustic.whisper import WhisperConfig, WhisperCTC, WhisperEncoder, WhisperFeatures
@@ -94,14 +94,13 @@ def test_features_are_whispers() -> None:
     assert np.abs(mine.mean(axis=0) - theirs.mean(axis=0)).max() < 0.02
 
 
-def test_a_teacher_learns_and_labels(
+def test_a_teacher_learns_and_listens(
     whisper: Path, corpus_folder: Path, index: QuranIndex, tmp_path: Path
 ) -> None:
     recipe = teacher.Recipe(
         steps=200,
         encoder_rate=1e-3,
         warmup_steps=20,
-        one_breath_steps=200,
         batch_seconds=8.0,
         augmentation=None,
     )
@@ -111,17 +110,23 @@ def test_a_teacher_learns_and_labels(
     first, end = index.first_word[index.verse_of(113, 1) :][:2].tolist()
     labels = index.spell(first, end - 1).tolist()
     write_wav(tmp_path / "a.wav", beeps(labels))
-    write_wav(tmp_path / "silence.wav", np.zeros(SAMPLE_RATE, "<i2"))
+    rng = np.random.default_rng(0)
+    write_wav(tmp_path / "noise.wav", rng.normal(0, 1000, SAMPLE_RATE).astype("<i2"))
     (tmp_path / "none.wav").write_bytes(b"no audio")
-    names = ("a", "silence", "none")
-    rows = [{"file": f"{n}.wav", "reciter": "somebody"} for n in names]
+    rows = [{"file": f"{n}.wav", "reciter": "somebody"} for n in ("a", "noise", "none")]
     (tmp_path / "list.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
-    out = tmp_path / "labelled.jsonl"
-    teacher.main(
-        ["label", str(tmp_path / "teacher.pt"), str(tmp_path / "list.jsonl"), "--out", str(out)]
-    )
-    (row,) = (json.loads(line) for line in out.read_text(encoding="utf-8").splitlines())
-    assert (row["reciter"], row["start"]) == ("somebody", 0.0)
-    heard = corpus.symbols_of(index, row["phonemes"])
-    assert Levenshtein.distance(heard, labels) <= 0.2 * len(labels)
-    assert not corpus.build(list(corpus.read_list(out)), tmp_path / "corpus", index).dropped()
+    others = tmp_path / "others"
+    report = corpus.build(list(corpus.read_list(tmp_path / "list.jsonl")), others, index)
+    assert report.dropped() == {quality.UNREADABLE: 1}
+    assert not lessons.load(others, index)  # nobody knows what they say
+
+    folders = [str(folder) for folder in (corpus_folder, others)]
+    teacher.main(["listen", str(tmp_path / "teacher.pt"), "--data", *folders])
+    ((said, lesson),) = lessons.load(others, index).items()
+    assert (said.reciter, said.start) == ("somebody", 0)
+    assert Levenshtein.distance(lesson.labels.tolist(), labels) <= 0.2 * len(labels)
+    for folder in (corpus_folder, others):
+        for utterance, lesson in lessons.load(folder, index).items():
+            assert lesson.taught is not None
+            assert lesson.taught.shape == (utterance.samples // lessons.FRAME, lessons.DIMENSIONS)
+            assert 0.1 < lesson.taught.astype(np.float32).std() < 3.0

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,11 +17,13 @@ import pytest
 import torch
 from rapidfuzz.distance import Levenshtein
 
-from acoustic import Encoder
-from acoustic.batches import Batch, one_breath
+from acoustic import Encoder, corpus, lessons
+from acoustic.corpus import SAMPLE_RATE, Utterance
 from acoustic.curve import curve
 from acoustic.export import export, load_average
-from acoustic.train import Recipe, as_pronounced, train
+from acoustic.lessons import FRAME, one_breath
+from acoustic.pronounce import pronounce, said
+from acoustic.train import SHIPPED, Recipe, train
 from decoders import greedy
 from quran_index import QuranIndex
 from tests.beeper import beeps
@@ -165,21 +168,47 @@ def test_labels_follow_the_pauses_that_were_heard(index: QuranIndex) -> None:
     """A verse read in two breaths is learned with the pausal form before the pause."""
     first, last = index.passage(112, 1, 1)
     breaths = [index.spell(first, first + 1).tolist(), index.spell(first + 2, last).tolist()]
-    spelled = spoken(np.random.default_rng(2), breaths, len(index.symbols))
-    given = one_breath(index, first, last)
-    batch = Batch(
-        features=torch.zeros(1),
-        lengths=torch.zeros(1),
-        words=[(first, last)],
-        labels=torch.tensor(given),
-        counts=torch.tensor([len(given)]),
+    spelled = spoken(np.random.default_rng(2), breaths, len(index.symbols)).astype(np.float16)
+    verse = Utterance("c", "C", 112, 1, 0, SAMPLE_RATE)
+    assert (
+        said(verse, spelled).tolist() == breaths[0] + breaths[1] != one_breath(index, first, last)
     )
-    frames = torch.tensor([len(spelled)])
-    learned = as_pronounced(index.graph, torch.from_numpy(spelled)[None], frames, batch)
-    assert learned.labels.tolist() == breaths[0] + breaths[1] != given
-    assert learned.counts.tolist() == [len(learned.labels)]
-    # Where there is no room, what was given stays.
-    brief = as_pronounced(
-        index.graph, torch.zeros(1, 3, len(index.symbols)), torch.tensor([3]), batch
+    # Nor is what is something else, or has no room for the words, taken for them.
+    assert not len(said(Utterance("c", "C", 2, 255, 0, SAMPLE_RATE), spelled))
+    assert not len(said(Utterance("c", "C", 105, 2, 0, SAMPLE_RATE), spelled))
+
+
+def test_pronunciations_are_left_beside_the_corpus(
+    corpus_folder: Path, index: QuranIndex, tmp_path: Path
+) -> None:
+    folder = tmp_path / "corpus"
+    shutil.copytree(corpus_folder, folder)
+    network = load_average(SHIPPED)  # to which chords are no recitation
+    pronounce([folder], network)
+    assert not lessons.load(folder, index)
+    lines = (folder / "beeper.jsonl").read_text(encoding="utf-8").splitlines()
+    (folder / "beeper.jsonl").write_text("\n".join(lines[:-1]) + "\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="another state of the corpus"):
+        lessons.load(folder, index)
+
+
+def test_what_a_teacher_thinks_is_learned_as_well(
+    corpus_folder: Path, index: QuranIndex, tmp_path: Path
+) -> None:
+    """Thoughts that are linear in what is heard come out of the middle of the network."""
+    folder = tmp_path / "corpus"
+    shutil.copytree(corpus_folder, folder)
+    utterances = corpus.load(folder)
+    levels = [
+        np.log10(1 + np.abs(u.pcm()[: u.samples // FRAME * FRAME].reshape(-1, FRAME)).mean(1))
+        for u in utterances
+    ]
+    thoughts = np.concatenate(levels)[:, None].repeat(lessons.DIMENSIONS, 1)
+    np.save(lessons.taught_file(str(folder / "beeper")), thoughts.astype(np.float16))
+    recipe = Recipe(
+        steps=150, peak_rate=4e-3, warmup_steps=10, batch_seconds=8.0, first_fraction=1.0
     )
-    assert brief.labels.tolist() == given
+    train([(folder, 1.0)], None, tmp_path, recipe, SHAPE)
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    errors = [row["taught"] for row in log if "taught" in row]
+    assert errors[-1] < 0.5 * min(errors[0], np.square(thoughts).mean())
