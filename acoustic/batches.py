@@ -125,7 +125,7 @@ class Sampler:
 
     def _after(self, utterance: Utterance) -> Utterance | None:
         """What the reciter says next, if it was recorded; nothing follows a whole surah."""
-        if utterance.phonemes:
+        if not utterance.surah:
             voice = self._voices[utterance.reciter]
             return self._utterances[voice[self._rng.integers(len(voice))]]
         if not utterance.ayah:

@@ -43,7 +43,7 @@ def word(reciter: str, phonemes: str) -> Utterance:
 
 
 def test_words_that_are_no_quran_follow_others_of_the_same_voice() -> None:
-    said = [word("A", "نَعَم"), word("A", "لا"), word("B", "واحِد")]
+    said = [word("A", "نَعَم"), word("A", "لا"), word("B", "واحِد"), word("B", "")]
     sampler = Sampler([(said, 1.0)], np.random.default_rng(4))
     drawn = [sampler.draw(10.0) for _ in range(100)]
     assert max(len(example.utterances) for example in drawn) > 2
