@@ -118,9 +118,8 @@ class FeatureExtractor:
 
     def plain(self, wave: Tensor) -> Tensor:
         """[T, BANDS] of one waveform [N]: the specification of `acoustic.features`, to 1e-3."""
-        return self.plain_batch(wave[None], torch.tensor([len(wave)], device=self.device)).features[
-            0
-        ]
+        samples = torch.tensor([len(wave)], device=self.device)
+        return self.plain_batch(wave[None], samples).features[0]
 
     def plain_batch(self, waves: Tensor, samples: Tensor) -> Rendered:
         """The same of waveforms [B, N] of which ``samples`` [B] are theirs."""

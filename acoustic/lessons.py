@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from acoustic import corpus
-from acoustic.corpus import Utterance, symbols_of
+from acoustic.corpus import SAMPLE_RATE, Utterance, symbols_of
 from acoustic.features import SHIFT
 from acoustic.model import SUBSAMPLING
 from quran_index import QuranIndex
@@ -67,6 +67,15 @@ def by_file(utterances: Sequence[Utterance]) -> Iterator[tuple[str, list[Utteran
     for utterance in utterances:
         files.setdefault(utterance.corpus, []).append(utterance)
     yield from files.items()
+
+
+def by_length(utterances: Sequence[Utterance], seconds: float) -> Iterator[list[Utterance]]:
+    """Batches of up to so many seconds with their padding, the longest first."""
+    left = sorted(utterances, key=lambda u: u.samples)
+    while left:
+        several = max(1, int(seconds * SAMPLE_RATE) // left[-1].samples)
+        yield left[-several:]
+        del left[-several:]
 
 
 def save_said(file: str, labels: Sequence[Labels]) -> None:

@@ -24,7 +24,7 @@ from acoustic import corpus
 from acoustic.augment import FeatureExtractor
 from acoustic.corpus import Utterance
 from acoustic.export import load_average
-from acoustic.lessons import Labels, by_file, save_said
+from acoustic.lessons import Labels, by_file, by_length, save_said
 from acoustic.model import ConformerCTC
 from acoustic.train import SHIPPED, device
 from decoders import greedy
@@ -64,10 +64,7 @@ def heard(
 ) -> Iterator[tuple[Utterance, Half]]:
     """Log-probs of each, in no order."""
     extract = FeatureExtractor(device())
-    left = sorted(utterances, key=lambda u: u.samples)
-    while left:
-        several = max(1, int(_HEARD_SECONDS * corpus.SAMPLE_RATE) // left[-1].samples)
-        batch, left = left[-several:], left[:-several]
+    for batch in by_length(utterances, _HEARD_SECONDS):
         waves = [torch.from_numpy(u.wave()).to(extract.device) for u in batch]
         samples = torch.tensor([len(w) for w in waves], device=extract.device)
         features, lengths, _ = extract.plain_batch(

@@ -45,7 +45,7 @@ def recover(path: Path) -> ConformerCTC:
         raise ValueError(f"{path} is no network that acoustic.export wrote")
     network = ConformerCTC(ModelConfig(**json.loads(properties[CONFIG])))
     found = {i.name: numpy_helper.to_array(i) for i in proto.graph.initializer}
-    matrices, taps = iter(_matrices(found)), iter(_numbered(found, "Mul"))
+    matrices, taps = iter(numbered(dequantised(found), "MatMul")), iter(numbered(found, "Mul"))
     weights = {n: torch.tensor(found[n]) for n in network.state_dict() if n in found}
     for name in _products(network.config):
         weights[f"{name}.weight"] = torch.tensor(next(matrices).T)
@@ -64,18 +64,18 @@ def _products(config: ModelConfig) -> list[str]:
     return ["front.0.linear", "front.1.linear", *blocks, "head"]
 
 
-def _numbered(found: Mapping[str, Float], operator: str) -> list[Float]:
-    """Constants of an operator, in the order of their numbers."""
+def dequantised(found: Mapping[str, Float]) -> dict[str, Float]:
+    """Constants of an ONNX file, and beside them in floats those that it has in 8 bits."""
+    plain = dict(found)
+    for name, value in found.items():
+        name, quantised, _ = name.partition("_quantized")
+        if quantised:
+            zero = found[f"{name}_zero_point"].astype(np.float32)
+            plain[name] = (value.astype(np.float32) - zero) * found[f"{name}_scale"]
+    return plain
+
+
+def numbered(found: Mapping[str, Float], operator: str) -> list[Float]:
+    """Constants of an operator, in the order of their numbers, which is that of their use."""
     named = ((re.fullmatch(rf"onnx::{operator}_(\d+)", name), name) for name in found)
     return [found[name] for _, name in sorted((int(m[1]), name) for m, name in named if m)]
-
-
-def _matrices(found: Mapping[str, Float]) -> list[Float]:
-    """Weights [in, out] of matrix products, in the order of their use."""
-    plain = dict(found)
-    for name, scale in found.items():
-        name, is_scale, _ = name.rpartition("_scale")
-        if is_scale:
-            zero = found[f"{name}_zero_point"].astype(np.float32)
-            plain[name] = (found[f"{name}_quantized"].astype(np.float32) - zero) * scale
-    return _numbered(plain, "MatMul")

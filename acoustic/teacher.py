@@ -31,7 +31,16 @@ from acoustic.augment import Augmentation
 from acoustic.batches import Batch, Lectures, Lessons, Renderer, load
 from acoustic.corpus import Utterance
 from acoustic.evaluate import HeldOut
-from acoustic.lessons import DIMENSIONS, FRAME, Labels, Thoughts, by_file, save_said, taught_file
+from acoustic.lessons import (
+    DIMENSIONS,
+    FRAME,
+    Labels,
+    Thoughts,
+    by_file,
+    by_length,
+    save_said,
+    taught_file,
+)
 from acoustic.lessons import load as load_lessons
 from acoustic.train import Budget, ctc, device, weighted
 from acoustic.whisper import LONGEST, STACKED, WhisperConfig, WhisperCTC, WhisperFeatures
@@ -186,17 +195,12 @@ def _heard(
     """Batches of utterances: log-probs [T, symbols] of each, hidden states [B, T, width], and in
     which frames [B, T] something was heard; not of what is too long."""
     extract = WhisperFeatures(device())
-    short = sorted(
-        (u for u in utterances if u.samples <= LONGEST * corpus.SAMPLE_RATE),
-        key=lambda u: u.samples,
-    )
+    short = [u for u in utterances if u.samples <= LONGEST * corpus.SAMPLE_RATE]
     hidden: list[Tensor] = []
     layers = teacher.encoder.layers
     layer = layers[round(len(layers) * _THINKING_LAYERS) - 1]
     hook = layer.register_forward_hook(lambda module, given, told: hidden.append(told))
-    while short:
-        several = max(1, int(_HEARD_SECONDS * corpus.SAMPLE_RATE) // short[-1].samples)
-        batch, short = short[-several:], short[:-several]
+    for batch in by_length(short, _HEARD_SECONDS):
         features = [extract.plain(torch.from_numpy(u.wave()).to(extract.device)) for u in batch]
         log_probs = hear(teacher, features)
         states = hidden.pop().float()

@@ -33,7 +33,7 @@ from acoustic.evaluate import HeldOut, hear
 from acoustic.export import load_average
 from acoustic.lessons import DIMENSIONS
 from acoustic.lessons import load as load_lessons
-from acoustic.model import CHUNKS, ConformerCTC, ModelConfig
+from acoustic.model import CHUNKS, FRAME_SHIFT, ConformerCTC, ModelConfig
 from acoustic.processes import share_work
 from acoustic.stopping import StopSignals
 from quran_index import QuranIndex
@@ -253,7 +253,7 @@ class Trainer:
         for parameter in self._understanding.parameters():
             if parameter.grad is None:  # nothing was taught, but processes average all gradients
                 parameter.grad = torch.zeros_like(parameter)
-        self.heard += batch.features.shape[0] * batch.features.shape[1] * 0.01 / 3600
+        self.heard += int(batch.label_frames.sum()) * FRAME_SHIFT / 3600
         if dist.is_initialized():
             average_gradients(self._parameters)
         nn.utils.clip_grad_norm_(self._parameters, 1.0)

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from acoustic.augment import FeatureExtractor
 from acoustic.mel import BANDS, FFT, slaney_filters
 from acoustic.model import SUBSAMPLING
+from acoustic.recover import dequantised, numbered
 
 LONGEST = 29.0
 """Seconds of audio that it can hear at once; there are positions for 30."""
@@ -183,20 +184,12 @@ class WhisperCTC(nn.Module):
 def read_encoder(path: Path) -> dict[str, Tensor]:
     """Weights by the names that `WhisperEncoder` has for them. ValueError: others than expected."""
     found = {i.name: numpy_helper.to_array(i) for i in onnx.load(path).graph.initializer}
-    named: dict[str, Float] = {}
-    matrices: dict[int, Float] = {}
-    for name, value in found.items():
-        name, quantised, _ = name.partition("_quantized")
-        if quantised:
-            zero = found[f"{name}_zero_point"].astype(np.float32)
-            value = (value.astype(np.float32) - zero) * found[f"{name}_scale"]
-        if name.startswith("onnx::MatMul_") and value.ndim == 2:
-            matrices[int(name.rpartition("_")[2])] = value
-        elif "." in name and value.dtype == np.float32 and value.ndim:
-            named[name] = value
-    for i, number in enumerate(sorted(matrices)):
+    plain = dequantised(found)
+    matrices = [m for m in numbered(plain, "MatMul") if m.ndim == 2]
+    named = {n: v for n, v in plain.items() if "." in n and v.dtype == np.float32 and v.ndim}
+    for i, matrix in enumerate(matrices):
         layer, part = divmod(i, len(_MATRICES))
-        named[f"layers.{layer}.{_MATRICES[part]}.weight"] = matrices[number].T
+        named[f"layers.{layer}.{_MATRICES[part]}.weight"] = matrix.T
     if "embed_positions.weight" not in named or len(matrices) % len(_MATRICES):
         raise ValueError(f"{path} is not an encoder of Whisper as Optimum exports it")
     return {name: torch.from_numpy(np.array(value)) for name, value in named.items()}
