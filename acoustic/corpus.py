@@ -213,8 +213,6 @@ def build(
 
     ``codecs``: the share of the utterances that go through a random low-rate codec.
     """
-    import av
-
     out.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
     report = Report()
@@ -229,35 +227,44 @@ def build(
             open(out / f"{name}.pcm", "wb") as pcm_file,
             open(out / f"{name}.jsonl", "w", encoding="utf-8") as lines,
         ):
-            for file, utterances in files.items():
-                audio: Int16 | None
-                try:
-                    audio = decode(Path(file))
-                except (OSError, av.FFmpegError):
-                    audio = None
-                for row in utterances:
-                    for cut in [None] if audio is None else _cuts(row, audio):
-                        judgement = _judge(row, cut, index)
-                        report.judgements.append(judgement)
-                        if judgement.reason is not None or cut is None:
-                            continue
-                        if rng.random() < codecs:
-                            cut = _transcoded(cut, rng)
-                        pcm_file.write(cut.astype("<i2").tobytes())
-                        entry = Utterance(
-                            name,
-                            row["reciter"],
-                            row["surah"],
-                            row.get("ayah", 0),
-                            offset,
-                            len(cut),
-                            row.get("last_ayah", 0),
-                            row.get("phonemes", ""),
-                        )
-                        lines.write(json.dumps(asdict(entry), ensure_ascii=False) + "\n")
-                        offset += len(cut)
+            for row, cut in _fit(files, index, report):
+                if rng.random() < codecs:
+                    cut = _transcoded(cut, rng)
+                pcm_file.write(cut.astype("<i2").tobytes())
+                entry = Utterance(
+                    name,
+                    row["reciter"],
+                    row["surah"],
+                    row.get("ayah", 0),
+                    offset,
+                    len(cut),
+                    row.get("last_ayah", 0),
+                    row.get("phonemes", ""),
+                )
+                lines.write(json.dumps(asdict(entry), ensure_ascii=False) + "\n")
+                offset += len(cut)
         print(f"{name}: {offset / SAMPLE_RATE / 3600:.1f} h", file=sys.stderr, flush=True)
     return report
+
+
+def _fit(
+    files: dict[str, list[dict[str, Any]]], index: QuranIndex, report: Report
+) -> Iterator[tuple[dict[str, Any], Int16]]:
+    """What is fit to learn from in each of the files' rows; the report says so of all."""
+    import av
+
+    for file, rows in files.items():
+        audio: Int16 | None
+        try:
+            audio = decode(Path(file))
+        except (OSError, av.FFmpegError):
+            audio = None
+        for row in rows:
+            for cut in [None] if audio is None else _cuts(row, audio):
+                judgement = _judge(row, cut, index)
+                report.judgements.append(judgement)
+                if judgement.reason is None and cut is not None:
+                    yield row, cut
 
 
 def _transcoded(pcm: Int16, rng: np.random.Generator) -> Int16:
