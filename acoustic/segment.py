@@ -18,14 +18,18 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
-from acoustic.corpus import MIN_SECONDS, SAMPLE_RATE, Utterance, load, to_float
+from acoustic.corpus import MIN_SECONDS, SAMPLE_RATE, Int16, Utterance, load, to_float
 from acoustic.encoder import Encoder
+from acoustic.lessons import by_file
 from decoders.align import WordTime, align
 from decoders.beam import BeamDecoder
 from decoders.path import Run
 from lm import Priors
 from quran_index import QuranIndex
+
+Float = npt.NDArray[np.float32]
 
 MIN_CONFIDENCE = 0.45
 MARGIN = 0.15  # seconds kept around a verse, where the neighbours leave room
@@ -44,57 +48,78 @@ def whole_verses(
             yield verse, at[first].start, at[end - 1].end, confidence
 
 
-def segment(source: Path, out: Path, encoder: Encoder, index: QuranIndex) -> Counter[str]:
-    """Write the corpus ``out`` from the recordings of several verses in ``source``.
+class Cutter:
+    """Finds the verses of recordings, and counts those kept and dropped (``counts``)."""
 
-    Counts verses kept and dropped, and runs of words that are not of the recording's text.
+    def __init__(self, encoder: Encoder, index: QuranIndex) -> None:
+        self._encoder, self._index = encoder, index
+        self._decoder = BeamDecoder(index.graph, Priors.load())
+        self.counts = Counter[str]()
+
+    def cut(self, utterance: Utterance) -> Iterator[tuple[int, Int16]]:
+        """The verses that were read from end to end, and their audio.
+
+        Counts, besides, runs of words that are not of the recording's text.
+        """
+        audio = utterance.pcm()
+        first_word, last_word = utterance.passage(self._index)
+        for verse, start, end, confidence in self._read(to_float(audio), first_word, last_word):
+            low = max(0, int((start - MARGIN) * SAMPLE_RATE))
+            piece = audio[low : int((end + MARGIN) * SAMPLE_RATE)]
+            if not first_word <= self._index.first_word[verse] <= last_word:
+                self.counts["another text"] += 1
+            elif confidence < MIN_CONFIDENCE:
+                self.counts["poor match"] += 1
+            elif len(piece) < MIN_SECONDS * SAMPLE_RATE:
+                self.counts["too short"] += 1
+            else:
+                self.counts["kept"] += 1
+                yield verse, piece
+
+    def _read(
+        self, wave: Float, first_word: int, last_word: int
+    ) -> Iterator[tuple[int, float, float, float]]:
+        """As `whole_verses`, in seconds of the recording."""
+        encoder = self._encoder
+        heard = encoder.encode(wave)
+        state = self._decoder.start()
+        self._decoder.advance(state, heard)
+        for run in self._decoder.finish(state).runs:
+            if run.last_word < first_word or last_word < run.first_word:
+                self.counts["another text"] += 1
+                continue
+            frames = heard[run.start_frame : run.end_frame]
+            words = align(
+                frames, self._index.graph, run.first_word, run.last_word, encoder.frame_shift
+            )
+            begin = run.start_frame * encoder.frame_shift - encoder.emission_delay
+            for verse, start, end, confidence in whole_verses(self._index, run, words):
+                yield verse, begin + start, begin + end, confidence
+
+
+def segment(source: Path, out: Path, encoder: Encoder, index: QuranIndex) -> Counter[str]:
+    """Write the corpus ``out`` from the recordings of several verses in ``source``; counts as
+    `Cutter` does.
     """
-    decoder = BeamDecoder(index.graph, Priors.load())
-    counts = Counter[str]()
+    cutter = Cutter(encoder, index)
     out.mkdir(parents=True, exist_ok=True)
     several = [u for u in load(source) if u.several_verses]
-    for path in sorted({u.corpus for u in several}):
-        name = Path(path).name
+    for file, utterances in by_file(several):
+        name = Path(file).name
         offset = 0
         with (
             open(out / f"{name}.pcm", "wb") as pcm,
             open(out / f"{name}.jsonl", "w", encoding="utf-8") as lines,
         ):
-            for utterance in (u for u in several if u.corpus == path):
-                first_word, last_word = utterance.passage(index)
-                audio = utterance.pcm()
-                heard = encoder.encode(to_float(audio))
-                state = decoder.start()
-                decoder.advance(state, heard)
-                for run in decoder.finish(state).runs:
-                    if run.last_word < first_word or last_word < run.first_word:
-                        counts["another text"] += 1
-                        continue
-                    frames = heard[run.start_frame : run.end_frame]
-                    words = align(
-                        frames, index.graph, run.first_word, run.last_word, encoder.frame_shift
-                    )
-                    begin = run.start_frame * encoder.frame_shift - encoder.emission_delay
-                    for verse, start, end, confidence in whole_verses(index, run, words):
-                        if not first_word <= index.first_word[verse] <= last_word:
-                            counts["another text"] += 1
-                            continue
-                        if confidence < MIN_CONFIDENCE:
-                            counts["poor match"] += 1
-                            continue
-                        low = max(0, int((begin + start - MARGIN) * SAMPLE_RATE))
-                        cut = audio[low : int((begin + end + MARGIN) * SAMPLE_RATE)]
-                        if len(cut) < MIN_SECONDS * SAMPLE_RATE:
-                            counts["too short"] += 1
-                            continue
-                        pcm.write(cut.tobytes())
-                        surah, ayah = index.reference(verse)
-                        row = Utterance(name, utterance.reciter, surah, ayah, offset, len(cut))
-                        lines.write(json.dumps(asdict(row)) + "\n")
-                        offset += len(cut)
-                        counts["kept"] += 1
+            for utterance in utterances:
+                for verse, piece in cutter.cut(utterance):
+                    surah, ayah = index.reference(verse)
+                    row = Utterance(name, utterance.reciter, surah, ayah, offset, len(piece))
+                    pcm.write(piece.tobytes())
+                    lines.write(json.dumps(asdict(row)) + "\n")
+                    offset += len(piece)
         print(f"{name}: {offset / SAMPLE_RATE / 60:.0f} min", file=sys.stderr, flush=True)
-    return counts
+    return cutter.counts
 
 
 def main() -> None:
