@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,11 @@ from quran_index.search import Searcher, SearchHit
 DATA_PATH = Path(__file__).with_name("data") / "quran.npz"
 SURAHS = 114
 BLANK = "<blank>"
+
+Words = npt.NDArray[np.intp]
+Parts = npt.NDArray[np.intp]
+"""Parts of spellings, numbered as ``form_offsets`` has them."""
+Mask = npt.NDArray[np.bool_]
 
 _PARTS = 5
 _HEAD_INITIAL, _HEAD_JOINED, _CORE, _TAIL_JOINED, _TAIL_PAUSAL = range(_PARTS)
@@ -176,8 +182,10 @@ class QuranIndex:
         form = int(self.form_of_word[word])
         found = self._forms.get(form)
         if found is None:
+            ends = self.form_offsets[_PARTS * form : _PARTS * (form + 1) + 1].tolist()
             parts = (
-                "".join(self.symbols[i] for i in self._part(form, part)) for part in range(_PARTS)
+                "".join(self.symbols[i] for i in self.form_phonemes[start:end])
+                for start, end in pairwise(ends)
             )
             found = self._forms[form] = WordForms(*parts)
         return found
@@ -192,30 +200,43 @@ class QuranIndex:
         """
         if not 0 <= first_word <= last_word < len(self.form_of_word):
             raise ValueError(f"no words {first_word}..{last_word}")
-        parts: list[npt.NDArray[np.int32]] = []
-        for word in range(first_word, last_word + 1):
-            form = int(self.form_of_word[word])
-            head = _HEAD_INITIAL if word == first_word else _HEAD_JOINED
-            tail = _TAIL_PAUSAL if word == last_word else _TAIL_JOINED
-            parts += [self._part(form, part) for part in (head, _CORE, tail)]
-        return np.concatenate(parts)
+        words = np.arange(first_word, last_word + 1)
+        return self._phonemes(self._said(words, words == first_word, words == last_word))
 
-    def _part(self, form: int, part: int) -> npt.NDArray[np.int32]:
-        at = _PARTS * form + part
-        return self.form_phonemes[self.form_offsets[at] : self.form_offsets[at + 1]]
+    def _said(self, words: Words, opens: Mask, closes: Mask) -> Parts:
+        """The parts [words, 3] of their forms, where some open a breath and some close one."""
+        head = np.where(opens, _HEAD_INITIAL, _HEAD_JOINED)
+        tail = np.where(closes, _TAIL_PAUSAL, _TAIL_JOINED)
+        of_form = np.stack([head, np.full(len(words), _CORE), tail], axis=1)
+        parts: Parts = self._first_part(words) + of_form
+        return parts
+
+    def _first_part(self, words: Words) -> Parts:
+        """[words, 1]: where the parts of their forms begin."""
+        first: Parts = _PARTS * self.form_of_word[words, None].astype(np.intp)
+        return first
+
+    def _lengths(self, parts: Parts) -> npt.NDArray[np.int64]:
+        """How many phonemes each part has."""
+        return np.diff(self.form_offsets)[parts].astype(np.int64)
+
+    def _phonemes(self, parts: Parts) -> npt.NDArray[np.int32]:
+        """The phonemes of parts, one after another."""
+        size = self._lengths(parts).ravel()
+        # Where each part stands among the spellings less where it goes, repeated for its phonemes.
+        shift = self.form_offsets[parts.ravel()] - np.cumsum(size) + size
+        phonemes: npt.NDArray[np.int32] = self.form_phonemes[
+            np.arange(size.sum()) + np.repeat(shift, size)
+        ]
+        return phonemes
 
     @cached_property
     def graph(self) -> Graph:
         """Everything that can be recited, as a graph of phoneme states; built on first use."""
         # Parts of each spelling in the order in which the graph lays out its states.
         order = [_HEAD_JOINED, _HEAD_INITIAL, _CORE, _TAIL_JOINED, _TAIL_PAUSAL]
-        lengths = np.diff(self.form_offsets).reshape(-1, _PARTS)
-        starts = self.form_offsets[:-1].reshape(-1, _PARTS)
-        word_lengths = lengths[self.form_of_word][:, order]
-        size = word_lengths.ravel()
-        # Where each part stands among the spellings less where it goes, repeated for its phonemes.
-        shift = starts[self.form_of_word][:, order].ravel() - np.cumsum(size) + size
-        codes = self.form_phonemes[np.arange(size.sum()) + np.repeat(shift, size)]
+        parts = self._first_part(np.arange(len(self.form_of_word))) + order
+        codes, word_lengths = self._phonemes(parts), self._lengths(parts)
         surah = np.repeat(np.arange(1, SURAHS + 1, dtype=np.int32), np.diff(self._surah_start))
         return Graph.build(
             Spellings(codes.astype(np.int16), word_lengths.astype(np.uint8)),
@@ -235,9 +256,12 @@ class QuranIndex:
 
     @cached_property
     def _identical(self) -> dict[int, tuple[int, ...]]:
+        words = np.arange(len(self.form_of_word))
+        last = self.first_word[1:] - 1
+        parts = self._said(words, np.isin(words, self.first_word), np.isin(words, last))
+        ends = np.cumsum(self._lengths(parts).sum(axis=1))[last]
         groups: dict[bytes, list[int]] = {}
-        for verse in self.verses:
-            sound = self.spell(int(self.first_word[verse]), int(self.first_word[verse + 1]) - 1)
+        for verse, sound in enumerate(np.split(self._phonemes(parts), ends[:-1])):
             groups.setdefault(sound.tobytes(), []).append(verse)
         return {v: tuple(group) for group in groups.values() if len(group) > 1 for v in group}
 

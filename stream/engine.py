@@ -182,6 +182,7 @@ class Engine:
         )
         compiling.daemon = True
         compiling.start()
+        self.index.identical(0)
         # As much as is ever heard at once: it takes the most memory, which is kept.
         again = self.rehearing()
         again.add(hiss(round(LONGEST_WHOLE * SAMPLE_RATE)))
@@ -195,7 +196,6 @@ class Engine:
         self.decoder.whole_verses(log_probs)
         align(log_probs, self.graph, 0, 0, self.encoder.frame_shift)
         compiling.cancel()
-        self.index.identical(0)
 
     def rehearing(self) -> Rehearing:
         """What one recitation may have to hear again."""
