@@ -33,6 +33,7 @@ FRONT_KERNEL = 5
 SUBSAMPLING = STRIDES[0] * STRIDES[1]
 FRAME_SHIFT = SUBSAMPLING * SHIFT / SAMPLE_RATE
 PRIOR_FRAMES = 20.0
+GROUP = 8  # utterances
 EPSILON = 1e-5
 
 
@@ -58,8 +59,12 @@ class ModelConfig:
 class MaskedBatchNorm(nn.Module):
     """Batch normalisation over the frames that hold audio: [B, T, C], mask [B, T].
 
-    In training by the batch's statistics, which the running ones follow, and in evaluation by
-    these; or each utterance by its ``own``, where the running ones count like `PRIOR_FRAMES`.
+    In training by the statistics of groups of at least `GROUP` utterances, which the running ones
+    follow, and in evaluation by these; or each utterance by its ``own``, where the running ones
+    count like `PRIOR_FRAMES`.
+
+    Groups (ghost batch normalisation, Hoffer et al. 2017) let a GPU's batch teach what small ones
+    do: that voices and rooms shift the statistics.
     """
 
     def __init__(self, width: int, momentum: float = 0.05) -> None:
@@ -84,16 +89,23 @@ class MaskedBatchNorm(nn.Module):
                     total = total + PRIOR_FRAMES * mean
                     squares = squares + PRIOR_FRAMES * (var + mean.square())
                 else:
-                    count, total, squares = count.sum(0), total.sum(0), squares.sum(0)
+                    count, total, squares = map(_grouped, (count, total, squares))
                 mean = total / count
                 var = (squares / count - mean.square()).clamp(min=0.0)
             if not own:
                 with torch.no_grad():
-                    self.mean.lerp_(mean[0].to(self.mean.dtype), self.momentum)
-                    self.var.lerp_(var[0].to(self.var.dtype), self.momentum)
+                    self.mean.lerp_(mean.mean((0, 1)).to(self.mean.dtype), self.momentum)
+                    self.var.lerp_(var.mean((0, 1)).to(self.var.dtype), self.momentum)
         scale = self.weight * torch.rsqrt(var + EPSILON)
         shift = self.bias - mean * scale
         return x * scale.to(x.dtype) + shift.to(x.dtype)
+
+
+def _grouped(sums: Tensor) -> Tensor:
+    """Of an utterance's sums [B, 1, C], those of its group."""
+    groups = max(1, len(sums) // GROUP)
+    group = torch.arange(len(sums), device=sums.device) * groups // len(sums)
+    return sums.new_zeros(groups, *sums.shape[1:]).index_add(0, group, sums)[group]
 
 
 class CausalConv(nn.Module):

@@ -9,7 +9,7 @@ import torch
 from acoustic import Encoder, ModelError
 from acoustic.augment import FeatureExtractor
 from acoustic.export import export
-from acoustic.model import ConformerCTC, MaskedBatchNorm, ModelConfig
+from acoustic.model import GROUP, ConformerCTC, MaskedBatchNorm, ModelConfig
 
 SYMBOLS = ("<blank>", *"ابتثجحخ")
 
@@ -64,6 +64,18 @@ def test_what_is_heard_at_once_equals_the_training_network(tmp_path: Path) -> No
     np.testing.assert_allclose(encoder.whole(wave), at_once, atol=1e-4)
     assert encoder.whole(wave[:1500]).shape == (2, len(SYMBOLS))
     assert encoder.whole(wave[:0]).shape == (0, len(SYMBOLS))
+
+
+def test_groups_of_a_large_batch_are_normalised_like_small_batches() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(2 * GROUP, 50, 4) * torch.rand(2 * GROUP, 1, 4)
+    mask = torch.arange(50)[None] < torch.randint(5, 51, (2 * GROUP, 1))
+    large, *small = (MaskedBatchNorm(4, momentum=1.0) for _ in range(3))
+    y = large(x, mask)
+    for norm, half in zip(small, (slice(GROUP), slice(GROUP, None)), strict=True):
+        torch.testing.assert_close(norm(x[half], mask[half]), y[half])
+    torch.testing.assert_close(large.mean, torch.stack([n.mean for n in small]).mean(0))
+    torch.testing.assert_close(large.var, torch.stack([n.var for n in small]).mean(0))
 
 
 def test_own_statistics_are_those_of_the_utterance_alone() -> None:
