@@ -64,20 +64,34 @@ def reverberate(waves: Tensor, responses: Tensor) -> Tensor:
     return louder
 
 
-def transcode(wave: Tensor, rng: np.random.Generator) -> Tensor:
-    """The waveform [N] in [-1, 1] after a random low-rate speech or music codec."""
-    name, container, rate, (least, most), options = _CODECS[int(rng.integers(len(_CODECS)))]
-    samples = (wave.clamp(-1, 1) * 32767).short().cpu().numpy()
-    buffer = io.BytesIO()
-    with av.open(buffer, "w", format=container) as output:
-        stream = output.add_stream(name, rate=rate, options=options)
+def encode(
+    samples: npt.NDArray[np.int16],
+    file: io.BytesIO | str,
+    container: str,
+    codec: str,
+    rate: int,
+    bit_rate: int,
+    options: dict[str, str],
+) -> None:
+    """Write samples [N] (16 kHz) to ``file``, coded at ``rate`` samples and ``bit_rate`` bits a
+    second."""
+    with av.open(file, "w", format=container) as output:
+        stream = output.add_stream(codec, rate=rate, options=options)
         assert isinstance(stream, av.AudioStream)
-        stream.codec_context.layout, stream.bit_rate = "mono", int(rng.uniform(least, most))
+        stream.codec_context.layout, stream.bit_rate = "mono", bit_rate
         frame = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
         frame.sample_rate = SAMPLE_RATE
         resampler = av.AudioResampler(stream.codec_context.format.name, "mono", rate)
         for part in (*resampler.resample(frame), *resampler.resample(None), None):
             output.mux(stream.encode(part))
+
+
+def transcode(wave: Tensor, rng: np.random.Generator) -> Tensor:
+    """The waveform [N] in [-1, 1] after a random low-rate speech or music codec."""
+    name, container, rate, (least, most), options = _CODECS[int(rng.integers(len(_CODECS)))]
+    samples = (wave.clamp(-1, 1) * 32767).short().cpu().numpy()
+    buffer = io.BytesIO()
+    encode(samples, buffer, container, name, rate, int(rng.uniform(least, most)), options)
     buffer.seek(0)
     back = av.AudioResampler("s16", "mono", SAMPLE_RATE)
     with av.open(buffer, "r") as coded:

@@ -89,7 +89,9 @@ class MaskedBatchNorm(nn.Module):
                     total = total + PRIOR_FRAMES * mean
                     squares = squares + PRIOR_FRAMES * (var + mean.square())
                 else:
-                    count, total, squares = map(_grouped, (count, total, squares))
+                    sums = torch.cat([count, total, squares], dim=2)
+                    width = total.shape[2]
+                    count, total, squares = torch.split(_grouped(sums), [1, width, width], dim=2)
                 mean = total / count
                 var = (squares / count - mean.square()).clamp(min=0.0)
             if not own:
@@ -102,7 +104,7 @@ class MaskedBatchNorm(nn.Module):
 
 
 def _grouped(sums: Tensor) -> Tensor:
-    """Of an utterance's sums [B, 1, C], those of its group."""
+    """For each utterance, of whose frames there are ``sums`` [B, 1, C], those of its group."""
     groups = max(1, len(sums) // GROUP)
     group = torch.arange(len(sums), device=sums.device) * groups // len(sums)
     return sums.new_zeros(groups, *sums.shape[1:]).index_add(0, group, sums)[group]

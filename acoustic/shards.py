@@ -23,6 +23,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from acoustic.channel import encode
 from acoustic.corpus import SAMPLE_RATE, Int16, Utterance, decode, load
 from acoustic.lessons import by_file
 
@@ -70,7 +71,9 @@ def _pack(shard: _Shard) -> None:
     for utterance in utterances:
         rows.append(asdict(replace(utterance, corpus=path.name, start=start)))
         start += utterance.samples
-    _encode(np.concatenate([_levelled(u.pcm()) for u in utterances]), path.with_suffix(".opus"))
+    pcm = np.concatenate([_levelled(u.pcm()) for u in utterances])
+    opus = str(path.with_suffix(".opus"))
+    encode(pcm, opus, "ogg", "libopus", SAMPLE_RATE, RATE, _OPTIONS)
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     path.with_suffix(".jsonl").write_text(lines, encoding="utf-8")
 
@@ -79,17 +82,6 @@ def _levelled(pcm: Int16) -> Int16:
     peak = max(1, int(np.abs(pcm.astype(np.int32)).max(initial=0)))
     levelled: Int16 = (pcm * min(_MOST_GAIN, _PEAK / peak)).astype(np.int16)
     return levelled
-
-
-def _encode(pcm: Int16, path: Path) -> None:
-    with av.open(str(path), "w", format="ogg") as output:
-        stream = output.add_stream("libopus", rate=SAMPLE_RATE, options=_OPTIONS)
-        assert isinstance(stream, av.AudioStream)
-        stream.codec_context.layout, stream.bit_rate = "mono", RATE
-        frame = av.AudioFrame.from_ndarray(pcm[None], format="s16", layout="mono")
-        frame.sample_rate = SAMPLE_RATE
-        for part in (frame, None):
-            output.mux(stream.encode(part))
 
 
 def _unpack(job: tuple[Path, Path]) -> None:
