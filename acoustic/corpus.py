@@ -23,9 +23,10 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +48,7 @@ __all__ = [
     "MIN_SECONDS",
     "SAMPLE_RATE",
     "Utterance",
+    "Writer",
     "build",
     "decode",
     "load",
@@ -206,6 +208,42 @@ def _cuts(row: dict[str, Any], audio: Int16) -> list[Int16]:
     return np.array_split(whole, max(1, math.ceil(len(whole) / (_PIECE_SECONDS * SAMPLE_RATE))))
 
 
+class Writer:
+    """Writes a corpus file, one utterance after another, inside a ``with`` block.
+
+    ``samples``: how many it has by now.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._path, self._open = folder / name, ExitStack()
+        self.samples = 0
+
+    def __enter__(self) -> Self:
+        self._pcm = self._open.enter_context(open(f"{self._path}.pcm", "wb"))
+        self._lines = self._open.enter_context(open(f"{self._path}.jsonl", "w", encoding="utf-8"))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._open.close()
+
+    def add(
+        self,
+        pcm: Int16,
+        reciter: str,
+        surah: int,
+        ayah: int,
+        last_ayah: int = 0,
+        phonemes: str = "",
+    ) -> None:
+        """An utterance, as `Utterance` has it, and its audio."""
+        row = Utterance(
+            self._path.name, reciter, surah, ayah, self.samples, len(pcm), last_ayah, phonemes
+        )
+        self._pcm.write(pcm.astype("<i2").tobytes())
+        self._lines.write(json.dumps(asdict(row), ensure_ascii=False) + "\n")
+        self.samples += len(pcm)
+
+
 def build(
     rows: list[dict[str, Any]], out: Path, index: QuranIndex, *, codecs: float = 0.0
 ) -> Report:
@@ -222,28 +260,13 @@ def build(
         name = re.sub(r"\W+", "-", row["reciter"]).strip("-").lower() or "unnamed"
         shards[name][row["file"]].append(row)
     for name, files in shards.items():
-        offset = 0
-        with (
-            open(out / f"{name}.pcm", "wb") as pcm_file,
-            open(out / f"{name}.jsonl", "w", encoding="utf-8") as lines,
-        ):
+        with Writer(out, name) as writer:
             for row, cut in _fit(files, index, report):
                 if rng.random() < codecs:
                     cut = _transcoded(cut, rng)
-                pcm_file.write(cut.astype("<i2").tobytes())
-                entry = Utterance(
-                    name,
-                    row["reciter"],
-                    row["surah"],
-                    row.get("ayah", 0),
-                    offset,
-                    len(cut),
-                    row.get("last_ayah", 0),
-                    row.get("phonemes", ""),
-                )
-                lines.write(json.dumps(asdict(entry), ensure_ascii=False) + "\n")
-                offset += len(cut)
-        print(f"{name}: {offset / SAMPLE_RATE / 3600:.1f} h", file=sys.stderr, flush=True)
+                of_quran = row["surah"], row.get("ayah", 0), row.get("last_ayah", 0)
+                writer.add(cut, row["reciter"], *of_quran, row.get("phonemes", ""))
+        print(f"{name}: {writer.samples / SAMPLE_RATE / 3600:.1f} h", file=sys.stderr, flush=True)
     return report
 
 

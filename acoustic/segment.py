@@ -10,17 +10,15 @@ no label, and recordings of another reading, or under a wrong name, do not align
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from acoustic.corpus import MIN_SECONDS, SAMPLE_RATE, Int16, Utterance, load, to_float
+from acoustic.corpus import MIN_SECONDS, SAMPLE_RATE, Int16, Utterance, Writer, load, to_float
 from acoustic.encoder import Encoder
 from acoustic.lessons import by_file
 from decoders.align import WordTime, align
@@ -106,19 +104,11 @@ def segment(source: Path, out: Path, encoder: Encoder, index: QuranIndex) -> Cou
     several = [u for u in load(source) if u.several_verses]
     for file, utterances in by_file(several):
         name = Path(file).name
-        offset = 0
-        with (
-            open(out / f"{name}.pcm", "wb") as pcm,
-            open(out / f"{name}.jsonl", "w", encoding="utf-8") as lines,
-        ):
+        with Writer(out, name) as writer:
             for utterance in utterances:
                 for verse, piece in cutter.cut(utterance):
-                    surah, ayah = index.reference(verse)
-                    row = Utterance(name, utterance.reciter, surah, ayah, offset, len(piece))
-                    pcm.write(piece.tobytes())
-                    lines.write(json.dumps(asdict(row)) + "\n")
-                    offset += len(piece)
-        print(f"{name}: {offset / SAMPLE_RATE / 60:.0f} min", file=sys.stderr, flush=True)
+                    writer.add(piece, utterance.reciter, *index.reference(verse))
+        print(f"{name}: {writer.samples / SAMPLE_RATE / 60:.0f} min", file=sys.stderr, flush=True)
     return cutter.counts
 
 

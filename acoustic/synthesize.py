@@ -15,26 +15,23 @@ without isti'adha and without the basmala except as 1:1.
 from __future__ import annotations
 
 import argparse
-import io
-import json
 import random
 import re
 import shutil
 import subprocess
 import sys
 from collections import defaultdict
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from quran_index import QuranIndex
 
-from .corpus import SAMPLE_RATE, Utterance
+from .corpus import SAMPLE_RATE, Writer
 
 VARIANTS = (
     *("", "f1", "f2", "f3", "f4", "f5", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "croak"),
@@ -219,37 +216,22 @@ def build(out: Path, count: int, seed: int) -> float:
     total = 0
     for i, variant in enumerate(VARIANTS):
         reciter = f"espeak-{variant.lower() or 'plain'}"
-        with (
-            open(out / f"{reciter}.pcm", "wb") as pcm,
-            open(out / f"{reciter}.jsonl", "w", encoding="utf-8") as index,
-        ):
-            total += _write(rows[i :: len(VARIANTS)], variant, reciter, pcm, index, rng)
+        with Writer(out, reciter) as writer:
+            for verses in rows[i :: len(VARIANTS)]:
+                surah, ayah = verses[0]
+                audio = _recited(verses, variant, rng)
+                writer.add(audio, reciter, surah, ayah if len(verses) == 1 else 0)
+        total += writer.samples
         print(f"{reciter}: {total / SAMPLE_RATE / 3600:.2f} h so far", file=sys.stderr, flush=True)
     return total / SAMPLE_RATE / 3600
 
 
-def _write(
-    rows: list[list[tuple[int, int]]],
-    variant: str,
-    reciter: str,
-    pcm: BinaryIO,
-    index: io.TextIOBase,
-    rng: random.Random,
-) -> int:
-    offset = 0
-    for verses in rows:
-        voice = Voice(variant, rng.randint(*WORDS_PER_MINUTE), rng.randint(*PITCH))
-        audio = recite(verses, voice, rng.uniform(0.2, 0.9))
-        audio = np.concatenate(
-            [silence(rng.uniform(0.05, 0.4)), audio, silence(rng.uniform(0.05, 0.4))]
-        )
-        surah, ayah = verses[0]
-        ayah = ayah if len(verses) == 1 else 0
-        entry = Utterance(reciter, reciter, surah, ayah, offset, len(audio))
-        index.write(json.dumps(asdict(entry)) + "\n")
-        pcm.write(audio.astype("<i2").tobytes())
-        offset += len(audio)
-    return offset
+def _recited(verses: list[tuple[int, int]], variant: str, rng: random.Random) -> Int16:
+    """Verses by some voice of the variant, and quiet around them."""
+    voice = Voice(variant, rng.randint(*WORDS_PER_MINUTE), rng.randint(*PITCH))
+    audio = recite(verses, voice, rng.uniform(0.2, 0.9))
+    quiet = silence(rng.uniform(0.05, 0.4)), silence(rng.uniform(0.05, 0.4))
+    return np.concatenate([quiet[0], audio, quiet[1]])
 
 
 def main() -> None:
