@@ -16,6 +16,7 @@ import random
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Self
@@ -23,9 +24,10 @@ from typing import Self
 import numpy as np
 
 from acoustic import voices
-from acoustic.corpus import SAMPLE_RATE, Writer
-from acoustic.synthesize import draw, phonetise, silence
-from acoustic.voices import LONG, STOP, Int16, Person, Voice
+from acoustic.corpus import Int16
+from acoustic.model_file import ModelError
+from acoustic.synthesize import Row, draw, phonetise, silence, write
+from acoustic.voices import LONG, STOP, Voice
 
 # What each sound may become, in IPA; what is more common stands more often, - is nothing.
 _CONSONANTS = {
@@ -88,9 +90,9 @@ class Accent:
         return said
 
 
-def recite(verses: Sequence[tuple[int, int]], person: Person, rng: random.Random) -> Int16:
-    """The verses in some accent, pauses between them, and quiet around."""
-    accent = Accent.draw(rng)
+def recite(verses: Row, voice: Voice, rng: random.Random) -> Int16:
+    """The verses by one of the voice's people, pauses between them, and quiet around."""
+    person, accent = voice.person(rng), Accent.draw(rng)
     parts = [silence(rng.uniform(0.05, 0.4))]
     for verse in verses:
         parts += [person(accent.say(phonetise(*verse))), silence(rng.uniform(0.2, 0.9))]
@@ -100,19 +102,8 @@ def recite(verses: Sequence[tuple[int, int]], person: Person, rng: random.Random
 def build(speakers: Sequence[Voice], out: Path, count: int, seed: int) -> float:
     """Write ``count`` rows in corpus layout to the folder ``out``; returns hours of audio."""
     rng = random.Random(seed)
-    out.mkdir(parents=True, exist_ok=True)
-    rows = draw(count, rng)
-    total = 0
-    for i, voice in enumerate(speakers):
-        with Writer(out, f"{voice.name}-{seed}") as writer:
-            for n, verses in enumerate(rows[i :: len(speakers)]):
-                surah, ayah = verses[0]
-                audio = recite(verses, voice.person(rng), rng)
-                reciter = f"{voice.name}-{seed}-{n}"
-                writer.add(audio, reciter, surah, ayah if len(verses) == 1 else 0)
-        total += writer.samples
-        print(f"{voice.name}: {total / SAMPLE_RATE / 3600:.2f} h so far", file=sys.stderr)
-    return total / SAMPLE_RATE / 3600
+    readers = {f"{v.name}-{seed}": partial(recite, voice=v, rng=rng) for v in speakers}
+    return write(out, draw(count, rng), readers, alone=False)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -126,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     try:
         speakers = [voices.load(path) for path in args.voices]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ModelError) as error:
         parser.error(str(error))
     hours = build(speakers, args.out, args.verses, args.seed)
     print(f"{hours:.2f} h in {args.out}", file=sys.stderr)

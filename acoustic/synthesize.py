@@ -21,8 +21,9 @@ import shutil
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import groupby
 from pathlib import Path
 
@@ -31,7 +32,7 @@ import numpy.typing as npt
 
 from quran_index import QuranIndex
 
-from .corpus import SAMPLE_RATE, Writer
+from .corpus import SAMPLE_RATE, Int16, Writer
 
 VARIANTS = (
     *("", "f1", "f2", "f3", "f4", "f5", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "croak"),
@@ -60,7 +61,9 @@ _VELAR = frozenset("كق")
 _SCHWA, _SHORT_PAUSE = "@", "_"
 
 Float32 = npt.NDArray[np.float32]
-Int16 = npt.NDArray[np.int16]
+Row = list[tuple[int, int]]
+"""What is read in one breath or with pauses: a verse, or all of a short surah."""
+Reader = Callable[[Row], Int16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +168,7 @@ def silence(seconds: float) -> Int16:
     return np.zeros(int(seconds * SAMPLE_RATE), np.int16)
 
 
-def recite(verses: list[tuple[int, int]], voice: Voice, pause: float) -> Int16:
+def recite(verses: Row, voice: Voice, pause: float) -> Int16:
     """The verses one after the other, ``pause`` seconds between them."""
     parts: list[Int16] = []
     for surah, ayah in verses:
@@ -181,7 +184,7 @@ def _lengths() -> dict[tuple[int, int], int]:
     return {index.reference(verse): int(words[verse]) for verse in index.verses}
 
 
-def draw(count: int, rng: random.Random) -> list[list[tuple[int, int]]]:
+def draw(count: int, rng: random.Random) -> list[Row]:
     """``count`` rows, each a verse or all verses of a short surah, in random order.
 
     Each kind goes through its items in shuffled rounds, so that a small count still covers most.
@@ -198,9 +201,9 @@ def draw(count: int, rng: random.Random) -> list[list[tuple[int, int]]]:
     short = [[verse] for surah in SHORT_SURAHS for verse in by_surah[surah]]
     rest = [[v] for surah in range(1, 115) if surah not in SHORT_SURAHS for v in by_surah[surah]]
     n_whole, n_short = round(count * WHOLE_SURAHS), round(count * SHORT_SURAH_VERSES)
-    rows: list[list[tuple[int, int]]] = []
+    rows: list[Row] = []
     for pool, n in ((whole, n_whole), (short, n_short), (rest, count - n_whole - n_short)):
-        chosen: list[list[tuple[int, int]]] = []
+        chosen: list[Row] = []
         while len(chosen) < n:
             chosen += rng.sample(pool, len(pool))
         rows += chosen[:n]
@@ -211,22 +214,35 @@ def draw(count: int, rng: random.Random) -> list[list[tuple[int, int]]]:
 def build(out: Path, count: int, seed: int) -> float:
     """Write ``count`` rows in corpus layout to the folder ``out``; returns hours of audio."""
     rng = random.Random(seed)
+    readers = {
+        f"espeak-{variant.lower() or 'plain'}": partial(_recited, variant=variant, rng=rng)
+        for variant in VARIANTS
+    }
+    return write(out, draw(count, rng), readers)
+
+
+def write(
+    out: Path, rows: Sequence[Row], readers: Mapping[str, Reader], *, alone: bool = True
+) -> float:
+    """Share ``rows`` out among the readers, and write what each makes of them, by its name, in
+    corpus layout to the folder ``out``; returns hours of audio.
+
+    ``alone``: whether a reader is one person, not another one in every row.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    rows = draw(count, rng)
     total = 0
-    for i, variant in enumerate(VARIANTS):
-        reciter = f"espeak-{variant.lower() or 'plain'}"
-        with Writer(out, reciter) as writer:
-            for verses in rows[i :: len(VARIANTS)]:
+    for i, (name, read) in enumerate(readers.items()):
+        with Writer(out, name) as writer:
+            for n, verses in enumerate(rows[i :: len(readers)]):
                 surah, ayah = verses[0]
-                audio = _recited(verses, variant, rng)
-                writer.add(audio, reciter, surah, ayah if len(verses) == 1 else 0)
+                reciter = name if alone else f"{name}-{n}"
+                writer.add(read(verses), reciter, surah, ayah if len(verses) == 1 else 0)
         total += writer.samples
-        print(f"{reciter}: {total / SAMPLE_RATE / 3600:.2f} h so far", file=sys.stderr, flush=True)
+        print(f"{name}: {total / SAMPLE_RATE / 3600:.2f} h so far", file=sys.stderr, flush=True)
     return total / SAMPLE_RATE / 3600
 
 
-def _recited(verses: list[tuple[int, int]], variant: str, rng: random.Random) -> Int16:
+def _recited(verses: Row, variant: str, rng: random.Random) -> Int16:
     """Verses by some voice of the variant, and quiet around them."""
     voice = Voice(variant, rng.randint(*WORDS_PER_MINUTE), rng.randint(*PITCH))
     audio = recite(verses, voice, rng.uniform(0.2, 0.9))

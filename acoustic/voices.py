@@ -15,12 +15,11 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime as ort
 import soxr
 
-from acoustic.corpus import SAMPLE_RATE
+from acoustic.corpus import SAMPLE_RATE, Int16
+from acoustic.model_file import ModelFile
 
-Int16 = npt.NDArray[np.int16]
 Person = Callable[[str], Int16]
 """Says IPA; mono int16 at 16 kHz."""
 
@@ -79,7 +78,8 @@ class Piper:
     """A voice of Piper (VITS, Kim et al. 2021): ``NAME.onnx`` with ``NAME.onnx.json`` beside it."""
 
     def __init__(self, path: Path) -> None:
-        """Raises OSError where a file cannot be read, ValueError for a tongue not known here."""
+        """Raises OSError where the settings cannot be read, ValueError for a tongue not known here,
+        ModelError where the model cannot be run."""
         settings = json.loads(Path(f"{path}.json").read_text("utf-8"))
         tongue = settings["espeak"]["voice"][:2]
         if tongue not in _TONGUES:
@@ -89,7 +89,7 @@ class Piper:
         self._said = set(_TONGUES[tongue].split()) & self._ids.keys()
         self._rate = int(settings["audio"]["sample_rate"])
         self._speakers = int(settings["num_speakers"])
-        self._session = _session(path)
+        self._session = ModelFile.open(path).session()
 
     def person(self, rng: random.Random) -> Person:
         scales = [rng.uniform(*r) for r in (_LIVELINESS, _LENGTHS, _LIVELINESS)]
@@ -117,7 +117,8 @@ class Kokoro:
     _RATE, _STYLE, _LONGEST = 24_000, 256, 508
 
     def __init__(self, folder: Path) -> None:
-        """Raises OSError where a file cannot be read, ValueError for fewer than two voices."""
+        """Raises OSError where its vocabulary cannot be read, ValueError for fewer than two voices,
+        ModelError where the model cannot be run."""
         self.name = folder.name
         self._ids: dict[str, int] = json.loads((folder / "config.json").read_text("utf-8"))["vocab"]
         self._styles = [
@@ -126,7 +127,7 @@ class Kokoro:
         ]
         if len(self._styles) < 2:
             raise ValueError(f"{folder}: it needs two voices at least in {folder / 'voices'}")
-        self._session = _session(folder / "model.onnx")
+        self._session = ModelFile.open(folder / "model.onnx").session()
 
     def person(self, rng: random.Random) -> Person:
         one, other = rng.sample(self._styles, 2)
@@ -147,12 +148,6 @@ class Kokoro:
 def load(path: Path) -> Voice:
     """The voice of a file (`Piper`) or a folder (`Kokoro`); raises as they do."""
     return Kokoro(path) if path.is_dir() else Piper(path)
-
-
-def _session(path: Path) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return ort.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
 
 
 def _audio(wave: npt.NDArray[np.float32], rate: int) -> Int16:

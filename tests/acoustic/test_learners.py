@@ -134,6 +134,12 @@ def test_voices_that_cannot_be_used(piper: Path, kokoro: Path) -> None:
     settings.write_text(settings.read_text("utf-8").replace('"id"', '"xx"'), "utf-8")
     with pytest.raises(ValueError, match="its tongue is 'xx'"):
         voices.load(piper)
+    model = kokoro / "model.onnx"
+    whole = model.read_bytes()
+    model.write_bytes(whole[:100])
+    with pytest.raises(SystemExit):
+        learners.main([str(kokoro), "--out", str(kokoro.parent / "corpus")])
+    model.write_bytes(whole)
     (kokoro / "voices" / "b.bin").unlink()
     with pytest.raises(ValueError, match="two voices at least"):
         voices.load(kokoro)
