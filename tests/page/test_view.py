@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, Route, expect
 
 from stream.events import (
     Candidate,
@@ -150,6 +151,26 @@ async def test_history_tells_times_and_the_same_words_elsewhere(scripted):
         assert await texts(words) == [
             f"{text} 1:0{n}" for n, text in enumerate(words_of(55, 13), start=1)
         ]
+
+
+async def test_the_open_verse_keeps_the_focus_when_its_words_come_late(scripted):
+    async with scripted() as (page, service):
+        come = asyncio.Event()
+
+        async def late(route: Route) -> None:
+            await come.wait()
+            await route.continue_()
+
+        await page.route("**/v1/surah/112", late)
+        service.say(final(0, 112, 1))
+        summary = page.locator("#history summary")
+        await summary.focus()
+        await page.keyboard.press("Enter")
+        await expect(summary.locator(".text")).not_to_contain_text(words_of(112, 1)[0])
+        come.set()
+        await expect(summary.locator(".text")).to_contain_text(" ".join(words_of(112, 1)))
+        await expect(summary).to_be_focused()
+        await expect(page.get_by_text("Certainty 93%")).to_be_visible()
 
 
 async def test_status_says_what_is_heard(scripted):

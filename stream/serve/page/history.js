@@ -5,7 +5,7 @@ import { mistakeText } from "./stage.js";
 export class History {
   #root;
   #mushaf;
-  #items = new Map(); // of each entry: its element, and what that was made for
+  #items = new Map(); // of each entry: its element, and what that was drawn for
 
   /**
    * @param {HTMLElement} root
@@ -33,37 +33,36 @@ export class History {
     });
   }
 
-  /** The entries only grow in number: what is open or has the focus stays as it is. */
+  /** Entries are drawn anew in place, so that what is open or has the focus stays as it is. */
   #fill(list, entries, strings) {
     for (const entry of entries) {
       const named = [entry, ...(entry.final?.ambiguous_with ?? [])];
       const known = named.map(({ surah }) => this.#mushaf.surah(surah) !== undefined);
-      const madeFor = [strings.language, entry.mistakes?.length, ...known].join(" ");
-      const before = this.#items.get(entry);
-      if (before?.madeFor === madeFor) continue;
-      const item = this.#item(entry, strings);
-      this.#items.set(entry, { item, madeFor });
-      if (before) {
-        item.firstElementChild.open = before.item.firstElementChild.open;
-        before.item.replaceWith(item);
-      } else {
+      const drawnFor = [strings.language, entry.mistakes?.length, ...known].join(" ");
+      let drawn = this.#items.get(entry);
+      if (!drawn) {
+        const item = element("li", { "data-verse": `${entry.surah}:${entry.ayah}` });
+        item.append(element("details", {}, element("summary")));
         list.prepend(item);
+        drawn = { item };
+        this.#items.set(entry, drawn);
       }
+      if (drawn.drawnFor === drawnFor) continue;
+      drawn.drawnFor = drawnFor;
+      this.#draw(drawn.item, entry, strings);
     }
   }
 
-  #item(entry, strings) {
+  #draw(item, entry, strings) {
     const words = this.#mushaf.words(entry) ?? [];
-    const details = element(
-      "details",
-      {},
-      element("summary", {}, ...this.#summary(entry, words, strings)),
-      ...this.#notes(entry, words, strings).map((note) => element("p", { class: "note" }, note)),
-    );
+    const [details] = item.children;
+    const [summary, ...rest] = details.children;
+    for (const old of rest) old.remove();
+    summary.replaceChildren(...this.#summary(entry, words, strings));
+    const notes = this.#notes(entry, words, strings);
+    details.append(...notes.map((note) => element("p", { class: "note" }, note)));
     if (entry.final) details.append(this.#times(entry, words, strings));
-    const flawed = !entry.final || entry.mistakes.length > 0;
-    const attributes = { "data-verse": `${entry.surah}:${entry.ayah}` };
-    return element("li", flawed ? { ...attributes, class: "flawed" } : attributes, details);
+    item.classList.toggle("flawed", !entry.final || entry.mistakes.length > 0);
   }
 
   #summary(entry, words, strings) {
