@@ -14,7 +14,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import torch
+from acoustic.export import load_average, save_average
+from acoustic.train import average_weights
 
 
 def blend(old: Path, new: Path, share: float, out: Path) -> None:
@@ -22,14 +23,11 @@ def blend(old: Path, new: Path, share: float, out: Path) -> None:
 
     ValueError: the networks are not of one shape.
     """
-    first, second = (torch.load(path, weights_only=True) for path in (old, new))
-    if first["config"] != second["config"]:
+    first, second = load_average(old), load_average(new)
+    if first.config != second.config:
         raise ValueError(f"{old} and {new} are networks of different shapes")
-    weights = {
-        name: torch.lerp(value.float(), second["average"][name].float(), share).half()
-        for name, value in first["average"].items()
-    }
-    torch.save({"average": weights, "config": first["config"]}, out)
+    average_weights(first, second, 1 - share)
+    save_average(first, out)
 
 
 def main() -> None:

@@ -277,6 +277,12 @@ def load_average(path: Path) -> ConformerCTC:
     return model.eval()
 
 
+def save_average(network: ConformerCTC, path: Path) -> None:
+    """Write what `load_average` reads: the weights in half precision, and the configuration."""
+    weights = {name: value.half() for name, value in network.state_dict().items()}
+    torch.save({"average": weights, "config": asdict(network.config)}, path)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, prog="acoustic.export")
     parser.add_argument("--weights", type=Path, required=True, help="a training's final.pt")

@@ -30,7 +30,7 @@ from acoustic.augment import Augmentation, FeatureExtractor
 from acoustic.batches import Batch, Lectures, Lessons, Renderer, load
 from acoustic.encoder import WEIGHTS
 from acoustic.evaluate import HeldOut, hear
-from acoustic.export import load_average
+from acoustic.export import load_average, save_average
 from acoustic.lessons import DIMENSIONS
 from acoustic.lessons import load as load_lessons
 from acoustic.model import CHUNKS, FRAME_SHIFT, ConformerCTC, ModelConfig
@@ -227,11 +227,6 @@ class Trainer:
         torch.save(state, part)
         part.replace(self._checkpoint)
 
-    def save_average(self, path: Path) -> None:
-        """Write the moving average, in half precision, and the configuration."""
-        weights = {name: value.half() for name, value in self.average.state_dict().items()}
-        torch.save({"average": weights, "config": asdict(self.model.config)}, path)
-
     def update(self, batch: Batch, chunk: int) -> Tensor:
         """One optimiser step; the loss in nats per label, and that of `Understanding`, nan if
         nothing was taught.
@@ -393,7 +388,7 @@ def train(
         if log is not None:
             trainer.save()
             if end is _End.FINISHED:
-                trainer.save_average(out / "final.pt")
+                save_average(trainer.average, out / "final.pt")
                 log.evaluate()
         if world > 1:
             dist.barrier()

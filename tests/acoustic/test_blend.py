@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import torch
 
 from acoustic.blend import blend
-from acoustic.export import load_average
+from acoustic.export import load_average, save_average
 from acoustic.model import ConformerCTC, ModelConfig
 
 
@@ -18,8 +17,7 @@ def final(path: Path, seed: int, **shape: int) -> ConformerCTC:
     config = ModelConfig(symbols=5, **{"width": 16, "layers": 1, "heads": 2} | shape)
     torch.manual_seed(seed)
     network = ConformerCTC(config)
-    halves = {name: value.half() for name, value in network.state_dict().items()}
-    torch.save({"average": halves, "config": asdict(config)}, path)
+    save_average(network, path)
     return network
 
 
