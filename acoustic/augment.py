@@ -70,6 +70,24 @@ class Augmentation:
         return round(spec.SHIFT * math.exp(rng.uniform(low, high)))
 
 
+FULL = Augmentation()
+GENTLE = Augmentation(
+    tempo_probability=0.6,
+    room=0.25,
+    overdrive=0.05,
+    band_limit=0.25,
+    noise=0.4,
+    babble=0.08,
+    gate=0.12,
+    time_masks=1,
+    time_mask_frames=16,
+    band_masks=1,
+    band_mask_bands=8,
+)
+"""For the last of several trainings: voices as various as before, half the noise around them. What
+a network has learned of noise it keeps, and hears better what is hard for other reasons."""
+
+
 class Rendered(NamedTuple):
     """Features [B, T, BANDS], their lengths [B], and the sample [B, T] of the waveform in the
     middle of each frame."""

@@ -26,7 +26,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from acoustic.augment import Augmentation, FeatureExtractor
+from acoustic.augment import FULL, GENTLE, Augmentation, FeatureExtractor
 from acoustic.batches import Batch, Lectures, Lessons, Renderer, load
 from acoustic.encoder import WEIGHTS
 from acoustic.evaluate import HeldOut, hear
@@ -78,6 +78,7 @@ class Recipe(Budget):
     """The share of the time that hears short verses only, and plainly."""
     longest_first: float = 7.0
     middle_weight: float = 0.3
+    augmentation: Augmentation = FULL
     seed: int = 1
 
 
@@ -323,14 +324,14 @@ def _batches(
     *,
     plainly: bool,
 ) -> Iterator[Batch]:
-    """What there is to learn: at first short and plain, if so, later as `Augmentation` has it.
+    """What there is to learn: at first short and plain, if so, later as the recipe augments it.
 
     One batch ahead: a GPU renders the next one while this process still prepares a step.
     """
     render = Renderer(FeatureExtractor(trainer.device), rng)
     coming: Batch | None = None
     for first in (True, False) if plainly else (False,):
-        settings = None if first else Augmentation()
+        settings = None if first else recipe.augmentation
         lectures = Lectures(
             corpora,
             recipe.longest_first if first else recipe.longest,
@@ -425,13 +426,23 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--batch-seconds", type=float, default=64.0, help="of audio, a process")
     parser.add_argument("--rate", type=float, help="peak learning rate")
+    parser.add_argument(
+        "--gentle",
+        action="store_true",
+        help="half the rooms, noise and masks: for the last of several trainings",
+    )
     parser.add_argument("--width", type=int, default=192)
     parser.add_argument("--layers", type=int, default=10)
     parser.add_argument("--heads", type=int, default=4)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     rates = {} if args.rate is None else {"peak_rate": args.rate, "init_rate": args.rate}
-    recipe = Recipe(minutes=args.minutes, batch_seconds=args.batch_seconds, **rates)
+    recipe = Recipe(
+        minutes=args.minutes,
+        batch_seconds=args.batch_seconds,
+        augmentation=GENTLE if args.gentle else FULL,
+        **rates,
+    )
     shape = {"width": args.width, "layers": args.layers, "heads": args.heads}
     share = partial(train, args.data, args.held_out, args.out, recipe, shape, args.init)
     if args.processes == 1:

@@ -18,6 +18,7 @@ import torch
 from rapidfuzz.distance import Levenshtein
 
 from acoustic import Encoder, corpus, lessons
+from acoustic.augment import Augmentation
 from acoustic.corpus import SAMPLE_RATE, Utterance
 from acoustic.curve import curve
 from acoustic.export import export, load_average
@@ -69,6 +70,18 @@ def test_a_voice_is_learned_resumed_and_exported(
     wave = beeps(labels).astype(np.float32) / 32768.0
     for heard in (encoder.encode(wave), encoder.whole(wave)):
         assert Levenshtein.distance(greedy(heard), labels) <= 0.3 * len(labels)
+
+
+def test_what_is_heard_is_augmented_as_the_recipe_says(corpus_folder: Path, tmp_path: Path) -> None:
+    heard = []
+    for tempo in (1.0, 1.5):
+        augmentation = Augmentation(tempo=(tempo, tempo), tempo_probability=1.0, plain_speech=0.0)
+        recipe = Recipe(steps=6, batch_seconds=16.0, first_fraction=0.0, augmentation=augmentation)
+        out = tmp_path / str(tempo)
+        out.mkdir()
+        train([(corpus_folder, 1.0)], None, out, recipe, SHAPE)
+        heard.append(torch.load(out / "checkpoint.pt", weights_only=True)["heard"])
+    assert heard[0] / heard[1] == pytest.approx(1.5, rel=0.2)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float) -> None:
