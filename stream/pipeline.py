@@ -42,8 +42,9 @@ class Pipeline:
         self._hop = engine.hop
         self._intake = Intake()
         self._notices: deque[Notice] = deque()
-        # Follows the last sounds, so that the encoder, which is late, tells of them too.
-        self._hiss = hiss(round(engine.encoder.emission_delay * SAMPLE_RATE))
+        # Follows the last sounds, so that the encoder, which is late, tells of them too. Twice as
+        # long as it mostly is: half of the sounds it tells of later than that.
+        self._hiss = hiss(round(2 * engine.encoder.emission_delay * SAMPLE_RATE))
         self._pending: Samples = np.zeros(0, np.float32)
         self._position = 0  # samples at 16 kHz handled so far
         self._ticks: list[Samples] = []  # of the present hop, listened to and not yet encoded

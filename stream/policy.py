@@ -99,7 +99,7 @@ class Policy:
     recitation: tuple[float, ...] = (1.5, 2.5, 0.6, -1.5)
     """Log odds that something of the Quran was said at all: the weights of `Evidence.terms`. Other
     speech fits pieces of verses, here and there; who recites mostly says whole ones."""
-    recitation_whole: tuple[float, ...] = (-4.8, 1.0, 0.54, 8.3, 0.14, -0.65)
+    recitation_whole: tuple[float, ...] = (-5.65, 1.0, 0.72, 8.76, 0.12, -0.96)
     """The same where all that was said may be one verse as a whole. Bad recordings lack many of a
     verse's sounds, but what is heard are sounds of the verse; of other speech more is heard, and
     little is any verse's; and where a verse was begun, no other one stands out. Fitted by
