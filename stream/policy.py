@@ -104,7 +104,7 @@ class Policy:
     verse's sounds, but what is heard are sounds of the verse; of other speech more is heard, and
     little is any verse's; and where a verse was begun, no other one stands out. Fitted by
     `bench.wholes`."""
-    recitation_after_foreign: float = -1.5
+    recitation_after_foreign: float = -1.2
     """What speech that was not Quran adds to them: who talked may go on talking."""
     recitation_after_verse: float = 1.5
     """What a verse just before it adds to them: who recited may go on reciting."""
