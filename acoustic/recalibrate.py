@@ -28,10 +28,7 @@ from quran_index import QuranIndex
 
 
 def recalibrate(
-    network: ConformerCTC,
-    corpora: Sequence[tuple[Lessons, float]],
-    minutes: float,
-    seed: int = 1,
+    network: ConformerCTC, corpora: Sequence[tuple[Lessons, float]], minutes: float
 ) -> None:
     """Take the mean statistics of so many minutes of the corpora, in batches as training has them.
 
@@ -39,8 +36,8 @@ def recalibrate(
     """
     there = next(network.parameters()).device
     recipe = Recipe()
-    lectures = Lectures(corpora, recipe.longest, recipe.batch_seconds, None, (seed,))
-    render = Renderer(FeatureExtractor(there), np.random.default_rng(seed))
+    lectures = Lectures(corpora, recipe.longest, recipe.batch_seconds, None, (recipe.seed,))
+    render = Renderer(FeatureExtractor(there), np.random.default_rng(recipe.seed))
     norms = [module for module in network.modules() if isinstance(module, MaskedBatchNorm)]
     momenta = [norm.momentum for norm in norms]
     network.train()
