@@ -69,7 +69,7 @@ class Follower:
         self._policy = policy
         self._finder = finder
         self._mistakes = MistakeFinder(index, graph, symbols, policy.temperature)
-        self._history = History()
+        self._history = History(len(symbols))
         self._asking = Asking(
             index,
             WholeFinder(index, graph, whole_verses),

@@ -7,46 +7,59 @@ import numpy.typing as npt
 
 Float = npt.NDArray[np.float32]
 
+_SPARE = 1.5  # what is kept moves when an array is full that has room for so many times as much
+
 
 class History:
-    """Rows [frames, width] of one search by frame number; old frames can be forgotten."""
+    """Rows [frames, width] of one search by frame number; old frames can be forgotten.
 
-    def __init__(self) -> None:
-        self._blocks: list[Float] = []
-        self._first = 0  # frame number of the first block's first row
+    All are in one array. Block by block as they came they would lie among what is asked of the
+    allocator for a moment, and a long stream's memory would grow by the holes that they leave.
+    """
+
+    def __init__(self, width: int) -> None:
+        self._array = np.empty((0, width), np.float32)
+        self._first = 0  # frame number of the first row that is kept
+        self._from = self._to = 0  # where those that are kept lie
 
     @property
     def end(self) -> int:
         """Number of the frame that comes next."""
-        return self._first + sum(len(block) for block in self._blocks)
+        return self._first + self._to - self._from
 
     def append(self, rows: Float) -> None:
         """The next frames."""
-        if len(rows):
-            self._blocks.append(rows)
+        if self._to + len(rows) > len(self._array):
+            self._make_room(len(rows))
+        self._array[self._to : self._to + len(rows)] = rows
+        self._to += len(rows)
+
+    def _make_room(self, count: int) -> None:
+        """Moves what is kept to the front, of a larger array if this would soon be full again."""
+        kept = self._array[self._from : self._to]
+        needed = len(kept) + count
+        if _SPARE * needed > len(self._array):
+            self._array = np.empty((int(_SPARE**2 * needed), kept.shape[1]), np.float32)
+        self._array[: len(kept)] = kept
+        self._from, self._to = 0, len(kept)
 
     def between(self, start: int, end: int) -> Float:
-        """Frames ``start`` to ``end`` (exclusive), as far as they are kept."""
-        first, parts = self._first, []
-        for block in self._blocks:
-            low, high = max(start - first, 0), min(end - first, len(block))
-            if low < high:
-                parts.append(block[low:high])
-            first += len(block)
-        return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
+        """A copy of frames ``start`` to ``end`` (exclusive), as far as they are kept."""
+        low = self._from + max(start - self._first, 0)
+        high = min(self._from + end - self._first, self._to)
+        return self._array[low : max(low, high)].copy()
 
     def forget(self, frame: int) -> None:
-        """Drop whole blocks before ``frame``."""
-        while self._blocks and self._first + len(self._blocks[0]) <= frame:
-            self._first += len(self._blocks.pop(0))
+        """Drop the frames before number ``frame``."""
+        dropped = min(max(frame, self._first), self.end) - self._first
+        self._first += dropped
+        self._from += dropped
 
     def cut(self, frame: int) -> None:
         """Drop the frames from number ``frame`` on; that one comes next."""
-        kept = self.between(self._first, frame)
-        self._first = frame - len(kept)
-        self._blocks = [kept] if len(kept) else []
+        kept = min(max(frame, self._first), self.end) - self._first
+        self._first, self._to = frame - kept, self._from + kept
 
     def clear(self) -> None:
         """Frame numbers begin again at 0."""
-        self._blocks.clear()
-        self._first = 0
+        self._first = self._from = self._to = 0

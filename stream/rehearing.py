@@ -28,7 +28,7 @@ class Rehearing:
         self._before = math.ceil(delay / shift)
         self._kept = math.ceil(seconds / shift) + self._before
         self._quiet = hiss(math.ceil(_QUIET / shift) * self._frame)
-        self._audio = History()  # a row holds the samples of a frame
+        self._audio = History(self._frame)  # a row holds the samples of a frame
 
     def open(self, frame: int) -> None:
         """What follows is another stretch of audio, whose frames count from ``frame``."""
