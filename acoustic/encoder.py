@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from acoustic.features import SHIFT, FeatureState, log_mel
 from acoustic.model_file import ModelError, ModelFile
+from acoustic.quiet import opening
 from acoustic.streaming import Float, StreamingEncoder
 
 WEIGHTS = Path(__file__).parent / "weights" / "conformer.onnx"
@@ -56,6 +57,9 @@ class Encoder(StreamingEncoder[EncoderState]):
         )
         self._whole_session = file.session()
         self._shapes = {i.name: i.shape for i in self._session.get_inputs()}
+        self._opened = self._nothing()
+        for quiet in opening(self.hop).reshape(-1, self.hop):
+            self._step(self._opened, quiet)
 
     @classmethod
     def load(cls, path: Path | None = None, hop: int | None = None) -> Encoder:
@@ -63,6 +67,11 @@ class Encoder(StreamingEncoder[EncoderState]):
         return cls(ModelFile.open(path or WEIGHTS), hop)
 
     def start(self) -> EncoderState:
+        # What is in a state is replaced by each step, never written to.
+        return replace(self._opened, features=replace(self._opened.features))
+
+    def _nothing(self) -> EncoderState:
+        """Before anything was heard."""
         return EncoderState({name: np.zeros(self._shapes[name], np.float32) for name in _CACHES})
 
     def _step(self, state: EncoderState, samples: Float) -> Float:
@@ -80,7 +89,7 @@ class Encoder(StreamingEncoder[EncoderState]):
         return self._run(state, features, frames)[:frames]
 
     def _whole(self, samples: Float) -> Float:
-        state, frames = self.start(), len(samples) // self.samples_per_frame
+        state, frames = self._nothing(), len(samples) // self.samples_per_frame
         inputs = self._inputs(state, log_mel(samples, state.features), frames, frames, own=True)
         (log_probs,) = self._whole_session.run(["log_probs"], inputs)
         return np.asarray(log_probs[0], np.float32)

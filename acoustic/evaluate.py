@@ -17,7 +17,9 @@ from rapidfuzz.distance import Levenshtein
 
 from acoustic import corpus
 from acoustic.augment import FeatureExtractor
-from acoustic.model import ConformerCTC
+from acoustic.features import SHIFT
+from acoustic.model import CHUNKS, SUBSAMPLING, ConformerCTC
+from acoustic.quiet import opening
 from decoders import greedy
 from decoders.align import pronunciation
 from quran_index import QuranIndex
@@ -59,14 +61,19 @@ def hear(
 ) -> Float:
     """Log-probs [T, symbols] of a recording (16 kHz, in [-1, 1]), all chunks at once.
 
-    ``chunk`` overrides the look-ahead, in frames; ``whole``: as `ConformerCTC.forward`.
+    ``chunk`` overrides the look-ahead, in frames; ``whole``: as `ConformerCTC.forward`, else it is
+    heard as by a fresh stream, after its opening.
     """
     device = next(model.parameters()).device
-    features = FeatureExtractor(device).plain(torch.from_numpy(samples).to(device))[None]
+    frame, before = SUBSAMPLING * SHIFT, samples[:0]
+    if not whole:
+        before = opening(min(chunk or model.config.chunk, max(CHUNKS)) * frame)
+    wave = torch.from_numpy(np.concatenate((before, samples))).to(device)
+    features = FeatureExtractor(device).plain(wave)[None]
     lengths = torch.tensor([features.shape[1]], device=device)
     with torch.no_grad():
         logits, _, frames = model(features, lengths, chunk, whole)
-    heard: Float = logits[0, : int(frames[0])].log_softmax(-1).cpu().numpy()
+    heard: Float = logits[0, len(before) // frame : int(frames[0])].log_softmax(-1).cpu().numpy()
     return heard
 
 

@@ -34,6 +34,7 @@ from acoustic.encoder import WEIGHTS, Encoder
 from acoustic.evaluate import Errors, hear, phoneme_errors
 from acoustic.export import load_average
 from acoustic.model import FRAME_SHIFT
+from acoustic.quiet import hiss
 from quran_index import QuranIndex
 
 from . import clips
@@ -49,7 +50,7 @@ _SHIPPED = tuple(
 )
 _ALL = 1 << 20  # frames: longer than any recording
 _HELD_OUT = 200  # verses
-_QUIET = np.random.default_rng(0).normal(0, 1e-4, corpus.SAMPLE_RATE // 2).astype(np.float32)
+_QUIET = hiss(corpus.SAMPLE_RATE // 2)
 
 
 def ear(model: str) -> Ear:

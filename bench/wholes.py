@@ -27,9 +27,10 @@ import numpy as np
 import numpy.typing as npt
 
 from acoustic import corpus
+from acoustic.quiet import hiss
 from decoders import greedy
 from stream.asking import LONGEST_WHOLE
-from stream.audio import SAMPLE_RATE, hiss
+from stream.audio import SAMPLE_RATE
 from stream.engine import Engine
 from stream.policy import Evidence, Policy, shares
 from stream.whole import WholeFinder

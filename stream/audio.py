@@ -17,7 +17,6 @@ _NARROW_BAND_RATE = 16_000
 _LOWEST_RATE, _HIGHEST_RATE = 4_000, 768_000
 # Samples in [-1, 1] may overshoot a little after decoding or resampling; 8 means another scale.
 _LOUDEST_FLOAT = 8.0
-_HISS = 1e-4
 
 Samples = npt.NDArray[np.float32]
 Pcm = bytes | bytearray | memoryview | npt.NDArray[np.generic]
@@ -177,8 +176,3 @@ class Intake:
         self._noticed.add(code)
         assert self._rate is not None
         return [Notice(code, message, self.seconds + index / self._rate)]
-
-
-def hiss(samples: int) -> Samples:
-    """What a recorder hears of silence. Digital silence is no recording's, and costs words."""
-    return np.random.default_rng(0).normal(0, _HISS, samples).astype(np.float32)

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 import acoustic
+from acoustic.quiet import hiss
 from decoders import BeamDecoder, Decoding, Partial, align
 from decoders.whole import VerseScores
 from lm import Priors
@@ -25,7 +26,7 @@ from quran_index import QuranIndex
 from quran_index.graph import Graph
 
 from .asking import LONGEST_WHOLE
-from .audio import SAMPLE_RATE, hiss
+from .audio import SAMPLE_RATE
 from .clock import FrameClock
 from .errors import (
     InstallationError,

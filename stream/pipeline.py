@@ -16,9 +16,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from acoustic.quiet import hiss
 from decoders import Decoding
 
-from .audio import SAMPLE_RATE, AudioBlock, Intake, Notice, Samples, hiss
+from .audio import SAMPLE_RATE, AudioBlock, Intake, Notice, Samples
 from .clock import FrameClock
 from .engine import Engine, LogProbs
 from .events import Ended, Event, Final, SpeechEnded, SpeechStarted, Statistics, Warned

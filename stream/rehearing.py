@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .audio import SAMPLE_RATE, Samples, hiss
+from acoustic.quiet import hiss
+
+from .audio import SAMPLE_RATE, Samples
 from .history import Float, History
 
 _QUIET = 1.0  # seconds of silence that are heard before what is over

@@ -8,8 +8,10 @@ import torch
 
 from acoustic import Encoder, ModelError
 from acoustic.augment import FeatureExtractor
+from acoustic.evaluate import hear
 from acoustic.export import export
 from acoustic.model import GROUP, ConformerCTC, MaskedBatchNorm, ModelConfig
+from acoustic.quiet import hiss
 
 SYMBOLS = ("<blank>", *"ابتثجحخ")
 
@@ -27,22 +29,34 @@ def random_model(config: ModelConfig) -> ConformerCTC:
     return model
 
 
-@pytest.mark.parametrize("left", [8, 40])
-def test_streaming_equals_offline(tmp_path: Path, left: int) -> None:
+@pytest.mark.parametrize(("left", "chunk"), [(8, 8), (40, 8), (40, 1), (40, 16)])
+def test_streaming_equals_offline(tmp_path: Path, left: int, chunk: int) -> None:
     config = ModelConfig(symbols=len(SYMBOLS), width=32, layers=3, heads=2, left=left)
     model = random_model(config)
     rng = np.random.default_rng(1)
     wave = (0.1 * rng.standard_normal(7680 * 9 + 960 * 3)).astype(np.float32)
-    features = FeatureExtractor().plain(torch.from_numpy(wave))[None]
+    quiet = hiss(max(8, chunk) * 960)
+    features = FeatureExtractor().plain(torch.from_numpy(np.concatenate((quiet, wave))))[None]
     with torch.no_grad():
-        logits, _, frames = model(features, torch.tensor([features.shape[1]]))
-    offline = logits.log_softmax(-1)[0, : int(frames[0])].numpy()
+        logits, _, frames = model(features, torch.tensor([features.shape[1]]), chunk)
+    offline = logits.log_softmax(-1)[0, max(8, chunk) : int(frames[0])].numpy()
 
     export(model, SYMBOLS, tmp_path / "model.onnx", quantise=False)
-    encoder = Encoder.load(tmp_path / "model.onnx")
+    encoder = Encoder.load(tmp_path / "model.onnx", chunk * 960)
     assert encoder.symbols == SYMBOLS
-    assert (encoder.hop, encoder.samples_per_frame) == (7680, 960)
+    assert (encoder.hop, encoder.samples_per_frame) == (chunk * 960, 960)
     np.testing.assert_allclose(encoder.encode(wave), offline, atol=1e-4)
+    np.testing.assert_allclose(hear(model, wave, chunk), offline, atol=1e-4)
+
+
+def test_streams_do_not_hear_each_other(tmp_path: Path) -> None:
+    config = ModelConfig(symbols=len(SYMBOLS), width=32, layers=3, heads=2, left=8)
+    export(random_model(config), SYMBOLS, tmp_path / "model.onnx", quantise=False)
+    encoder = Encoder.load(tmp_path / "model.onnx")
+    one, other = np.random.default_rng(1).normal(0, 0.1, (2, 7680 * 4)).astype(np.float32)
+    alone = encoder.encode(one)
+    encoder.encode(other)
+    np.testing.assert_array_equal(encoder.encode(one), alone)
 
 
 def test_what_is_heard_at_once_equals_the_training_network(tmp_path: Path) -> None:
