@@ -89,10 +89,12 @@ class Encoder(StreamingEncoder[EncoderState]):
         return self._run(state, features, frames)[:frames]
 
     def _whole(self, samples: Float) -> Float:
-        state, frames = self._nothing(), len(samples) // self.samples_per_frame
+        quiet = opening(self.samples_per_frame)
+        state, samples = self._nothing(), np.concatenate((quiet, samples))
+        frames = len(samples) // self.samples_per_frame
         inputs = self._inputs(state, log_mel(samples, state.features), frames, frames, own=True)
         (log_probs,) = self._whole_session.run(["log_probs"], inputs)
-        return np.asarray(log_probs[0], np.float32)
+        return np.asarray(log_probs[0, len(quiet) // self.samples_per_frame :], np.float32)
 
     def _run(self, state: EncoderState, features: Float, frames: int) -> Float:
         """Log-probs of one chunk, of which ``frames`` hold audio."""

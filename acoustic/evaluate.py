@@ -61,19 +61,18 @@ def hear(
 ) -> Float:
     """Log-probs [T, symbols] of a recording (16 kHz, in [-1, 1]), all chunks at once.
 
-    ``chunk`` overrides the look-ahead, in frames; ``whole``: as `ConformerCTC.forward`, else it is
-    heard as by a fresh stream, after its opening.
+    ``chunk`` overrides the look-ahead, in frames; ``whole``: as `ConformerCTC.forward`. An opening
+    is heard before it, as by the exported network.
     """
     device = next(model.parameters()).device
-    frame, before = SUBSAMPLING * SHIFT, samples[:0]
-    if not whole:
-        before = opening(min(chunk or model.config.chunk, max(CHUNKS)) * frame)
-    wave = torch.from_numpy(np.concatenate((before, samples))).to(device)
+    frame = SUBSAMPLING * SHIFT
+    quiet = opening(frame * (1 if whole else min(chunk or model.config.chunk, max(CHUNKS))))
+    wave = torch.from_numpy(np.concatenate((quiet, samples))).to(device)
     features = FeatureExtractor(device).plain(wave)[None]
     lengths = torch.tensor([features.shape[1]], device=device)
     with torch.no_grad():
         logits, _, frames = model(features, lengths, chunk, whole)
-    heard: Float = logits[0, len(before) // frame : int(frames[0])].log_softmax(-1).cpu().numpy()
+    heard: Float = logits[0, len(quiet) // frame : int(frames[0])].log_softmax(-1).cpu().numpy()
     return heard
 
 

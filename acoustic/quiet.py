@@ -15,7 +15,7 @@ def hiss(samples: int) -> npt.NDArray[np.float32]:
 
 
 def opening(hop: int) -> npt.NDArray[np.float32]:
-    """What every stream hears before anything else: half a second, in whole hops (of samples).
+    """What is heard before anything else, streaming or at once: half a second, in whole hops.
 
     Many a recording begins with speech at once, of which the network has heard little in training
     and takes some for something else.

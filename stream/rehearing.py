@@ -12,8 +12,6 @@ from acoustic.quiet import hiss
 from .audio import SAMPLE_RATE, Samples
 from .history import Float, History
 
-_QUIET = 1.0  # seconds of silence that are heard before what is over
-
 
 class Rehearing:
     """Keeps the last ``seconds`` of what the encoder was given, by the numbers of its frames.
@@ -29,7 +27,6 @@ class Rehearing:
         self._frame = round(shift * SAMPLE_RATE)
         self._before = math.ceil(delay / shift)
         self._kept = math.ceil(seconds / shift) + self._before
-        self._quiet = hiss(math.ceil(_QUIET / shift) * self._frame)
         self._audio = History(self._frame)  # a row holds the samples of a frame
 
     def open(self, frame: int) -> None:
@@ -52,13 +49,12 @@ class Rehearing:
 
         The sounds that the first of them tell of came before them, and are heard with them. Of the
         last ``silent`` seconds nothing is heard: a room's noise would be part of the statistics.
-        A second of silence before all of it makes the network surer: recordings begin so.
         """
         before = self._audio.between(max(0, start - self._before), start)
         frames = self._audio.between(start, end)
         if not len(frames):
             return frames
-        samples = np.concatenate([self._quiet, *before, *frames])
+        samples = np.concatenate([*before, *frames])
         noise = samples[len(samples) - min(round(silent * SAMPLE_RATE), len(samples)) :]
         noise[:] = hiss(len(noise))
         return self._whole(samples)[-len(frames) :]

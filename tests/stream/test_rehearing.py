@@ -48,21 +48,6 @@ def test_what_the_first_frames_tell_of_is_heard_with_them() -> None:
     ]
 
 
-def test_silence_is_heard_before_it() -> None:
-    heard = []
-
-    def whole(samples: np.ndarray) -> np.ndarray:
-        heard.append(samples)
-        return told(samples)
-
-    kept = Rehearing(whole, FRAME / 16_000, 0.12, 60.0)
-    kept.add(numbers(1, 8))
-    assert kept.hear(4, 8)[:, 0].tolist() == [5, 6, 7, 8]
-    before = heard[0][: -6 * FRAME]
-    assert len(before) >= 16_000
-    assert 0 < np.abs(before).max() < 0.01
-
-
 def test_old_audio_is_forgotten() -> None:
     kept = rehearing(delay=0.0)  # ten frames
     for first in range(0, 100, 5):
