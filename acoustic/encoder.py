@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from acoustic.features import SHIFT, FeatureState, log_mel
 from acoustic.model_file import ModelError, ModelFile
-from acoustic.quiet import opening
+from acoustic.quiet import STREAM_OPENING, WHOLE_OPENING, opening
 from acoustic.streaming import Float, StreamingEncoder
 
 WEIGHTS = Path(__file__).parent / "weights" / "conformer.onnx"
@@ -58,7 +58,7 @@ class Encoder(StreamingEncoder[EncoderState]):
         self._whole_session = file.session()
         self._shapes = {i.name: i.shape for i in self._session.get_inputs()}
         self._opened = self._nothing()
-        for quiet in opening(self.hop).reshape(-1, self.hop):
+        for quiet in opening(STREAM_OPENING, self.hop).reshape(-1, self.hop):
             self._step(self._opened, quiet)
 
     @classmethod
@@ -89,7 +89,7 @@ class Encoder(StreamingEncoder[EncoderState]):
         return self._run(state, features, frames)[:frames]
 
     def _whole(self, samples: Float) -> Float:
-        quiet = opening(self.samples_per_frame)
+        quiet = opening(WHOLE_OPENING, self.samples_per_frame)
         state, samples = self._nothing(), np.concatenate((quiet, samples))
         frames = len(samples) // self.samples_per_frame
         inputs = self._inputs(state, log_mel(samples, state.features), frames, frames, own=True)

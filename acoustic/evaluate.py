@@ -19,7 +19,7 @@ from acoustic import corpus
 from acoustic.augment import FeatureExtractor
 from acoustic.features import SHIFT
 from acoustic.model import CHUNKS, SUBSAMPLING, ConformerCTC
-from acoustic.quiet import opening
+from acoustic.quiet import STREAM_OPENING, WHOLE_OPENING, opening
 from decoders import greedy
 from decoders.align import pronunciation
 from quran_index import QuranIndex
@@ -66,7 +66,8 @@ def hear(
     """
     device = next(model.parameters()).device
     frame = SUBSAMPLING * SHIFT
-    quiet = opening(frame * (1 if whole else min(chunk or model.config.chunk, max(CHUNKS))))
+    hop = frame * min(chunk or model.config.chunk, max(CHUNKS))
+    quiet = opening(WHOLE_OPENING, frame) if whole else opening(STREAM_OPENING, hop)
     wave = torch.from_numpy(np.concatenate((quiet, samples))).to(device)
     features = FeatureExtractor(device).plain(wave)[None]
     lengths = torch.tensor([features.shape[1]], device=device)

@@ -1,12 +1,18 @@
-"""What a recorder hears of silence: for before and after speech that has none of its own."""
+"""What a recorder hears of silence, for before and after speech that has none of its own."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
+_SAMPLE_RATE = 16_000
 _LEVEL = 1e-4
-_OPENING = 7680  # samples at 16 kHz
+
+STREAM_OPENING = 0.48
+"""Seconds of quiet that a stream has heard before its first sample. Many a recording begins with
+speech at once, of which training has little."""
+WHOLE_OPENING = 1.0
+"""The same before what is heard at once: longer, since the network is surer of it then."""
 
 
 def hiss(samples: int) -> npt.NDArray[np.float32]:
@@ -14,10 +20,6 @@ def hiss(samples: int) -> npt.NDArray[np.float32]:
     return np.random.default_rng(0).normal(0, _LEVEL, samples).astype(np.float32)
 
 
-def opening(hop: int) -> npt.NDArray[np.float32]:
-    """What is heard before anything else, streaming or at once: half a second, in whole hops.
-
-    Many a recording begins with speech at once, of which the network has heard little in training
-    and takes some for something else.
-    """
-    return hiss(-(-_OPENING // hop) * hop)
+def opening(seconds: float, unit: int) -> npt.NDArray[np.float32]:
+    """At least so many ``seconds`` of it, in whole units of so many samples."""
+    return hiss(-(-round(seconds * _SAMPLE_RATE) // unit) * unit)
