@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-_SAMPLE_RATE = 16_000
+from acoustic.mel import SAMPLE_RATE
+
 _LEVEL = 1e-4
 
 STREAM_OPENING = 0.48
@@ -22,4 +23,4 @@ def hiss(samples: int) -> npt.NDArray[np.float32]:
 
 def opening(seconds: float, unit: int) -> npt.NDArray[np.float32]:
     """At least so many ``seconds`` of it, in whole units of so many samples."""
-    return hiss(-(-round(seconds * _SAMPLE_RATE) // unit) * unit)
+    return hiss(-(-round(seconds * SAMPLE_RATE) // unit) * unit)
