@@ -49,21 +49,18 @@ _SOURCE = "retasy"  # of clips that ordinary people recorded
 _ALLOWED = 8.0  # in half an hour of other speech; four of five are shown while it is spoken, and go
 _RIDGE = 1e-3  # without it the few clips make steep weights: long stretches of prose are believed
 _PIECES = 300
-_BEFORE, _AFTER = 1.0, 0.75  # seconds of faint noise
-_SILENCE = 3.0  # seconds after a recording
+_AFTER = 0.75  # seconds of silence after what is heard at once
+_SILENCE = 3.0  # and after a recording
 
 
 def asker(engine: Engine) -> Ask:
     """Asks as `stream.follower` does, but of whatever it is given."""
     index, policy = engine.index, engine.policy
     finder = WholeFinder(index, engine.graph, engine.decoder.whole_verses)
-    rng = np.random.default_rng(0)
-
-    def quiet(seconds: float) -> Float:
-        return rng.normal(0, 1e-4, int(seconds * SAMPLE_RATE)).astype(np.float32)
+    quiet = hiss(round(_AFTER * SAMPLE_RATE))
 
     def ask(wave: Float, expected: Sequence[Verse]) -> Iterator[Decision]:
-        samples = np.concatenate([quiet(_BEFORE), wave, quiet(_AFTER)])
+        samples = np.concatenate([wave, quiet])
         if len(samples) > LONGEST_WHOLE * SAMPLE_RATE:
             return
         log_probs = engine.encoder.whole(samples)
