@@ -57,6 +57,7 @@ class Encoder(StreamingEncoder[EncoderState]):
         )
         self._whole_session = file.session()
         self._shapes = {i.name: i.shape for i in self._session.get_inputs()}
+        self._quiet = opening(WHOLE_OPENING, self.samples_per_frame)
         self._opened = self._nothing()
         for quiet in opening(STREAM_OPENING, self.hop).reshape(-1, self.hop):
             self._step(self._opened, quiet)
@@ -89,12 +90,11 @@ class Encoder(StreamingEncoder[EncoderState]):
         return self._run(state, features, frames)[:frames]
 
     def _whole(self, samples: Float) -> Float:
-        quiet = opening(WHOLE_OPENING, self.samples_per_frame)
-        state, samples = self._nothing(), np.concatenate((quiet, samples))
+        state, samples = self._nothing(), np.concatenate((self._quiet, samples))
         frames = len(samples) // self.samples_per_frame
         inputs = self._inputs(state, log_mel(samples, state.features), frames, frames, own=True)
         (log_probs,) = self._whole_session.run(["log_probs"], inputs)
-        return np.asarray(log_probs[0, len(quiet) // self.samples_per_frame :], np.float32)
+        return np.asarray(log_probs[0, len(self._quiet) // self.samples_per_frame :], np.float32)
 
     def _run(self, state: EncoderState, features: Float, frames: int) -> Float:
         """Log-probs of one chunk, of which ``frames`` hold audio."""

@@ -17,8 +17,8 @@ from rapidfuzz.distance import Levenshtein
 
 from acoustic import corpus
 from acoustic.augment import FeatureExtractor
-from acoustic.features import SHIFT
-from acoustic.model import CHUNKS, SUBSAMPLING, ConformerCTC
+from acoustic.lessons import FRAME
+from acoustic.model import CHUNKS, ConformerCTC
 from acoustic.quiet import STREAM_OPENING, WHOLE_OPENING, opening
 from decoders import greedy
 from decoders.align import pronunciation
@@ -65,15 +65,14 @@ def hear(
     is heard before it, as by the exported network.
     """
     device = next(model.parameters()).device
-    frame = SUBSAMPLING * SHIFT
-    hop = frame * min(chunk or model.config.chunk, max(CHUNKS))
-    quiet = opening(WHOLE_OPENING, frame) if whole else opening(STREAM_OPENING, hop)
+    hop = FRAME * min(chunk or model.config.chunk, max(CHUNKS))
+    quiet = opening(WHOLE_OPENING, FRAME) if whole else opening(STREAM_OPENING, hop)
     wave = torch.from_numpy(np.concatenate((quiet, samples))).to(device)
     features = FeatureExtractor(device).plain(wave)[None]
     lengths = torch.tensor([features.shape[1]], device=device)
     with torch.no_grad():
         logits, _, frames = model(features, lengths, chunk, whole)
-    heard: Float = logits[0, len(quiet) // frame : int(frames[0])].log_softmax(-1).cpu().numpy()
+    heard: Float = logits[0, len(quiet) // FRAME : int(frames[0])].log_softmax(-1).cpu().numpy()
     return heard
 
 

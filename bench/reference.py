@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from acoustic.evaluate import hear
-from acoustic.features import SHIFT
-from acoustic.model import FRAME_SHIFT, SUBSAMPLING, ConformerCTC
+from acoustic.lessons import FRAME
+from acoustic.model import FRAME_SHIFT, ConformerCTC
 from decoders.align import align
 from quran_index import QuranIndex
 
@@ -24,20 +24,19 @@ from .timing import Spoken
 
 Float = npt.NDArray[np.float32]
 
-_FRAME = SUBSAMPLING * SHIFT  # samples
 _WINDOW, _MARGIN = 1000, 100  # frames: 60 s that count, and 6 s around them
 _ALL = _WINDOW + 2 * _MARGIN  # look-ahead that hides nothing
 
 
 def hear_all(network: ConformerCTC, samples: Float) -> Float:
     """Log-probs [T, symbols] of a recording (16 kHz), with all of its future seen."""
-    if len(samples) < _FRAME:
+    if len(samples) < FRAME:
         raise ValueError("the recording is shorter than a frame")
-    frames = len(samples) // _FRAME
+    frames = len(samples) // FRAME
     pieces = []
     for begin in range(0, frames, _WINDOW):
         low, high = max(0, begin - _MARGIN), min(frames, begin + _WINDOW + _MARGIN)
-        heard = hear(network, samples[low * _FRAME : high * _FRAME], _ALL)
+        heard = hear(network, samples[low * FRAME : high * FRAME], _ALL)
         pieces.append(heard[begin - low : begin - low + _WINDOW])
     return np.concatenate(pieces)
 

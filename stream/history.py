@@ -45,21 +45,23 @@ class History:
 
     def between(self, start: int, end: int) -> Float:
         """A copy of frames ``start`` to ``end`` (exclusive), as far as they are kept."""
-        low = self._from + max(start - self._first, 0)
-        high = min(self._from + end - self._first, self._to)
-        return self._array[low : max(low, high)].copy()
+        return self._array[self._at(start) : self._at(end)].copy()
 
     def forget(self, frame: int) -> None:
         """Drop the frames before number ``frame``."""
-        dropped = min(max(frame, self._first), self.end) - self._first
-        self._first += dropped
-        self._from += dropped
+        at = self._at(frame)
+        self._first += at - self._from
+        self._from = at
 
     def cut(self, frame: int) -> None:
         """Drop the frames from number ``frame`` on; that one comes next."""
-        kept = min(max(frame, self._first), self.end) - self._first
-        self._first, self._to = frame - kept, self._from + kept
+        self._to = self._at(frame)
+        self._first = frame - (self._to - self._from)
 
     def clear(self) -> None:
         """Frame numbers begin again at 0."""
         self._first = self._from = self._to = 0
+
+    def _at(self, frame: int) -> int:
+        """Where in the array a frame lies, or else the nearest end of what is kept."""
+        return self._from + min(max(frame - self._first, 0), self._to - self._from)

@@ -65,9 +65,8 @@ def test_what_is_heard_at_once_equals_the_training_network(tmp_path: Path) -> No
     rng = np.random.default_rng(1)
     # Louder and louder, so that its statistics are not the training data's.
     wave = (rng.standard_normal(960 * 75) * np.geomspace(0.01, 0.5, 960 * 75)).astype(np.float32)
-    features = FeatureExtractor().plain(torch.from_numpy(np.concatenate((hiss(17 * 960), wave))))[
-        None
-    ]
+    longer = torch.from_numpy(np.concatenate((hiss(17 * 960), wave)))
+    features = FeatureExtractor().plain(longer)[None]
     lengths = torch.tensor([features.shape[1]])
     with torch.no_grad():
         logits, _, _ = model(features, lengths, whole=True)
